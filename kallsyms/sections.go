@@ -1,0 +1,109 @@
+package kallsyms
+
+import (
+	"math"
+	"strings"
+
+	"github.com/kdbg/kdbg/vmcore"
+)
+
+// Section is a range of addresses whose symbols have one class.
+type Section struct {
+	Start, End vmcore.Addr // End is the first address behind
+	Class      Class
+}
+
+// boundaries name the sections of a kernel image, as
+// include/asm-generic/vmlinux.lds.h and the architectures' linker scripts do.
+// Where sections nest or touch, the first here that has an address owns it:
+// per-CPU templates lie inside the init section on some architectures.
+var boundaries = [...]struct {
+	start, end string
+	class      Class
+}{
+	{"__per_cpu_start", "__per_cpu_end", PerCPU},
+	{"__init_begin", "__init_end", Init},
+	{"_sinittext", "_einittext", Init}, // all that is known without CONFIG_KALLSYMS_ALL
+	{"_stext", "_etext", Text},
+	{"__start_rodata", "__end_rodata", ROData},
+	{"_sdata", "_edata", Data},
+	{"__bss_start", "__bss_stop", BSS},
+	{"__brk_base", "__brk_limit", BSS},
+}
+
+// sections tells the class of an address.
+type sections struct {
+	list       []Section
+	start, end vmcore.Addr // of the image; symbols outside are absolute
+	mapped     bool        // per-CPU symbols have addresses inside the image
+}
+
+// kernelSections finds the sections of the kernel image by their boundaries.
+func kernelSections(t *Table) sections {
+	s := sections{end: math.MaxUint64}
+	if start, ok := t.addr("_stext"); ok {
+		s.start = start
+	}
+	if text, ok := t.addr("_text"); ok {
+		s.start = min(s.start, text)
+	}
+	if end, ok := t.addr("_end"); ok && end > s.start {
+		s.end = end
+	}
+	for _, b := range boundaries {
+		start, ok := t.addr(b.start)
+		end, ok2 := t.addr(b.end)
+		if ok && ok2 && start < end {
+			s.list = append(s.list, Section{Start: start, End: end, Class: b.class})
+			s.mapped = s.mapped || b.class == PerCPU && start >= s.start
+		}
+	}
+	return s
+}
+
+// at returns the section that address a lies in, the image as one Unknown
+// section when it is between sections, and an Absolute one outside the image.
+func (s *sections) at(a vmcore.Addr) Section {
+	for _, sec := range s.list {
+		if a >= sec.Start && a < sec.End {
+			return sec
+		}
+	}
+	for _, sec := range s.list {
+		if a == sec.End {
+			return Section{Start: a, End: a, Class: sec.Class}
+		}
+	}
+	if a < s.start || a > s.end {
+		return Section{Start: a, End: a, Class: Absolute}
+	}
+	return Section{Start: s.start, End: s.end, Class: Unknown}
+}
+
+// inMemory reports whether the memory at a symbol's address is the symbol's.
+func (s *sections) inMemory(sym Symbol) bool {
+	switch sym.Class {
+	case Absolute:
+		return false
+	case PerCPU:
+		return s.mapped
+	}
+	return true
+}
+
+// marksEnd reports whether a symbol is a boundary that ends a section, so that
+// nothing of its own is behind it.
+func (t *Table) marksEnd(name string) bool {
+	for _, b := range boundaries {
+		if name == b.end {
+			return true
+		}
+	}
+	for _, pair := range [...][2]string{{"__stop_", "__start_"}, {"__end_", "__start_"}} {
+		if rest, ok := strings.CutPrefix(name, pair[0]); ok {
+			_, ok = t.addr(pair[1] + rest)
+			return ok
+		}
+	}
+	return name == "_end"
+}
