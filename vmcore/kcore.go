@@ -1,0 +1,55 @@
+package vmcore
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+)
+
+// isKcore reports whether a file name is that of the running kernel's memory, in
+// this machine's proc or, seen from a container, in the host's. Its size is that
+// of the address space, or 0, and changes: nothing may depend on it.
+func isKcore(name string) bool {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	dir, base := filepath.Split(filepath.Clean(name))
+	return base == "kcore" && filepath.Base(dir) == "proc"
+}
+
+// isLive reports whether a file is the running kernel's memory.
+func isLive(f fileAt) bool { return f.size < 0 }
+
+// PermissionError reports a dump, or a running kernel's memory, that may not be
+// read. It wraps the error of the system, and so is fs.ErrPermission.
+type PermissionError struct {
+	Name string // the file's name
+	Err  error
+}
+
+func (e *PermissionError) Error() string {
+	var path *fs.PathError
+	if errors.As(e.Err, &path) {
+		return path.Error()
+	}
+	return e.Name + ": " + e.Err.Error()
+}
+
+// Unwrap returns the error of the system.
+func (e *PermissionError) Unwrap() error { return e.Err }
+
+// Hint says what to do next.
+func (e *PermissionError) Hint() string {
+	if isKcore(e.Name) {
+		return "run kdbg as root (CAP_SYS_RAWIO); where root is refused too, kernel lockdown is on (Secure Boot; see /sys/kernel/security/lockdown), or a container hides it"
+	}
+	return "dumps are private to root as a rule: run kdbg as root, or change the owner of the file"
+}
+
+// refusedError returns err as a PermissionError; nil when it is another one.
+func refusedError(name string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return &PermissionError{Name: name, Err: err}
+}
