@@ -70,6 +70,23 @@ func Load(raw []byte, layout vmcore.Layout) (*Types, error) {
 	return &Types{layout: layout, blobs: []*blob{b}}, nil
 }
 
+// Empty returns types of a kernel that has no BTF: there are none until files
+// that stand alone are added.
+func Empty(layout vmcore.Layout) *Types {
+	raw := make([]byte, headerLen+1) // a header and the empty string
+	order := layout.ByteOrder()
+	order.PutUint16(raw, magic)
+	raw[2] = 1 // BTF_VERSION
+	order.PutUint32(raw[4:], headerLen)
+	order.PutUint32(raw[20:], 1) // str_len
+	b, err := parseBlob(raw, layout, nil)
+	if err != nil {
+		panic("btfsrc: the empty BTF is not valid: " + err.Error())
+	}
+	b.source = SourceBTF
+	return &Types{layout: layout, blobs: []*blob{b}}
+}
+
 // AddSplit adds the BTF of a module (SourceModule) or a user's file
 // (SourceFile) under a name. Its type ids and string offsets continue those of
 // the kernel's BTF; a file may also stand alone and bring types of its own.
