@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/repl"
+)
+
+// options are the flags.
+type options struct {
+	vmcoreinfo string
+	btf        []string
+	json       bool
+	color      string
+	commands   []string
+	script     string
+}
+
+// openFlags adds the flags of every command that opens a dump.
+func (o *options) openFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.vmcoreinfo, "vmcoreinfo", "", "use the VMCOREINFO text in `FILE` in place of the dump's")
+	f.StringArrayVar(&o.btf, "btf", nil, "take types from `FILE` too, raw BTF or ELF (repeatable)")
+	f.BoolVar(&o.json, "json", false, "write one JSON object per line")
+	f.StringVar(&o.color, "color", "auto", "colour prompts and errors: auto, always or never")
+}
+
+// batchFlags adds the flags that give commands to run.
+func (o *options) batchFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.commands, "execute", "e", nil, "run `COMMAND` and exit (repeatable)")
+	f.StringVarP(&o.script, "script", "x", "", "run the commands in `FILE` and exit; - is standard input")
+}
+
+// debug opens the dump and runs the commands that were given, or a prompt.
+func (o *options) debug(cmd *cobra.Command, files []string) error {
+	tty := terminal()
+	if err := repl.SetColor(o.color, isTerminal(os.Stderr)); err != nil {
+		return &usageError{err, "see " + cmd.CommandPath() + " --help"}
+	}
+	text, err := readVMCOREINFO(o.vmcoreinfo)
+	if err != nil {
+		return err
+	}
+	batch, err := o.batch(tty)
+	if err != nil {
+		return err
+	}
+	if batch != nil {
+		defer batch.Close()
+	}
+	ctx := context.Background()
+	if batch != nil {
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt)
+		defer stop()
+	}
+	k, err := kernel.Open(ctx, kernel.Options{Files: files, VMCOREINFO: text, BTF: o.btf})
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	if batch == nil {
+		return o.prompt(ctx, k, tty)
+	}
+	return o.runBatch(ctx, k, batch)
+}
+
+// batch returns the commands to run without a prompt: those of -e, then those
+// of -x, or else standard input unless a person sits there. It is nil where a
+// prompt is wanted.
+func (o *options) batch(tty *os.File) (repl.LineReader, error) {
+	var parts []repl.LineReader
+	if len(o.commands) > 0 {
+		parts = append(parts, repl.Lines(o.commands...))
+	}
+	switch {
+	case o.script == "-":
+		parts = append(parts, repl.ReadLines("standard input", os.Stdin))
+	case o.script != "":
+		f, err := os.Open(o.script)
+		if err != nil {
+			return nil, &usageError{err, "-x wants a file of commands, one per line"}
+		}
+		parts = append(parts, repl.ReadLines(o.script, f))
+	case len(parts) == 0 && tty == nil:
+		parts = append(parts, repl.ReadLines("standard input", os.Stdin))
+	case len(parts) == 0:
+		return nil, nil
+	}
+	return repl.Chain(parts...), nil
+}
+
+// runBatch runs commands without a prompt.
+func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.LineReader) error {
+	s := repl.New(k, os.Stdout, os.Stderr, &repl.Options{JSON: o.json})
+	failed, err := s.Run(ctx, batch)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exitError(exitInterrupted)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "kdbg: %v\n", err)
+		return exitError(exitFailed)
+	case failed > 0:
+		return exitError(exitFailed)
+	}
+	return nil
+}
+
+// prompt runs what a person types at a terminal.
+func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File) error {
+	s := repl.New(k, os.Stdout, os.Stderr, &repl.Options{
+		JSON:        o.json,
+		Interactive: true,
+		Interrupt: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return signal.NotifyContext(ctx, os.Interrupt)
+		},
+	})
+	e, err := repl.NewEditor(tty, repl.HistoryFile(), s.Complete)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	s.Banner(tty)
+	_, err = s.Run(ctx, e)
+	return err
+}
+
+// terminal returns where prompts go: standard error, or standard output where
+// the other is redirected. It is nil if no person sits at standard input.
+func terminal() *os.File {
+	if isTerminal(os.Stdin) {
+		for _, f := range []*os.File{os.Stderr, os.Stdout} {
+			if isTerminal(f) {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

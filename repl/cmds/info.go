@@ -1,0 +1,294 @@
+package cmds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kdbg/kdbg/kernel"
+)
+
+func init() {
+	register(&Command{
+		Name: "info",
+		Help: "show what the dump is and what it holds",
+		Doc: `info shows the format of the dump, the kernel and the machine it is of, how much
+memory it holds and how much was filtered out, where symbols and types come
+from, and what is missing to do more. kdbg info DUMP does the same.
+
+It also looks where some structures lie that every kernel has. If many of them
+were filtered out, the filter was too old for the kernel.`,
+		Run: runInfo,
+	})
+}
+
+// report is what info tells, and its JSON.
+type report struct {
+	Format     string        `json:"format"`
+	FileSize   int64         `json:"file_size,omitempty"`
+	Release    string        `json:"release"`
+	Version    string        `json:"version,omitempty"`
+	Arch       string        `json:"arch"`
+	Node       string        `json:"node,omitempty"`
+	CPUs       int           `json:"cpus"`
+	Online     string        `json:"cpus_online,omitempty"`
+	Time       string        `json:"time,omitempty"` // RFC 3339
+	DumpLevel  *int          `json:"dump_level,omitempty"`
+	Memory     memoryReport  `json:"memory"`
+	VMCOREINFO string        `json:"vmcoreinfo"` // where it is from
+	Symbols    int           `json:"symbols"`
+	SymbolsIn  string        `json:"symbol_encoding,omitempty"`
+	Types      int           `json:"btf_types"`
+	Variables  int           `json:"btf_variables"`
+	Modules    []string      `json:"modules"`
+	ModulesBTF int           `json:"modules_with_btf"`
+	Samples    []sampleState `json:"structures"`
+	Problems   []problem     `json:"problems"`
+}
+
+// memoryReport is physical memory in bytes.
+type memoryReport struct {
+	Present  uint64 `json:"present"`
+	Excluded uint64 `json:"excluded"`
+	Missing  uint64 `json:"missing"`
+}
+
+type sampleState struct {
+	Name     string `json:"name"`
+	Readable int    `json:"readable"`
+	Excluded int    `json:"excluded"`
+	Missing  int    `json:"missing"`
+}
+
+// problem is something that keeps kdbg from doing more, and what helps.
+type problem struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func runInfo(ctx context.Context, env *Env, args string) error {
+	if args != "" {
+		return usage("info", "info takes no arguments")
+	}
+	r := newReport(ctx, env.Kernel)
+	if env.JSON {
+		return env.Object(r)
+	}
+	if err := writeTable(env.Out, nil, r.rows()); err != nil {
+		return err
+	}
+	for i, p := range r.Problems {
+		if i == 0 {
+			if err := env.Printf("\nwhat is missing:\n"); err != nil {
+				return err
+			}
+		}
+		text := "  " + p.Message + "\n"
+		if p.Hint != "" {
+			text += "    hint: " + p.Hint + "\n"
+		}
+		if err := env.Printf("%s", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newReport collects what is known of a kernel and the dump it is from.
+func newReport(ctx context.Context, k *kernel.Kernel) *report {
+	r := &report{
+		Release: k.Release(), Arch: k.Arch().Name,
+		Symbols: k.Symbols().Len(), Types: k.Types().NumTypes(), Variables: k.Types().NumVars(),
+		Modules: []string{}, Samples: []sampleState{}, Problems: []problem{},
+	}
+	if !k.Info().Empty() {
+		r.VMCOREINFO = k.Info().Source()
+	}
+	if r.Symbols > 0 {
+		r.SymbolsIn = k.Symbols().Encoding().String()
+		if k.Symbols().Scanned() {
+			r.SymbolsIn += ", found by a scan of memory"
+		}
+		if cpus, err := k.OnlineCPUs(); err == nil {
+			r.Online, r.CPUs = kernel.CPUList(cpus), len(cpus)
+		}
+	}
+	mods, modErr := k.Modules()
+	for _, m := range mods {
+		r.Modules = append(r.Modules, m.Name)
+		if m.BTF {
+			r.ModulesBTF++
+		}
+	}
+	r.addDump(k)
+	r.addProblems(k, modErr)
+	r.addSamples(ctx, k)
+	return r
+}
+
+// addDump adds what the file says.
+func (r *report) addDump(k *kernel.Kernel) {
+	d := k.Dump()
+	if d == nil {
+		return
+	}
+	h := d.Header()
+	r.Format, r.FileSize = d.Format().String(), max(h.Size, 0)
+	r.Version, r.Node = h.Version, h.NodeName
+	if h.CPUs > 0 {
+		r.CPUs = h.CPUs
+	} else if n := len(d.CPUs()); n > 0 {
+		r.CPUs = n
+	}
+	when := h.Time
+	if t, ok := k.Info().CrashTime(); ok {
+		when = t
+	}
+	if !when.IsZero() {
+		r.Time = when.UTC().Format(time.RFC3339)
+	}
+	if h.DumpLevel >= 0 {
+		r.DumpLevel = &h.DumpLevel
+	}
+	r.Memory = memoryReport(d.Usage())
+	for _, w := range d.Warnings() {
+		r.Problems = append(r.Problems, problem{Message: w})
+	}
+}
+
+// addProblems adds what could not be found, and what each costs.
+func (r *report) addProblems(k *kernel.Kernel, modErr error) {
+	add := func(err error) {
+		r.Problems = append(r.Problems, problem{err.Error(), kernel.Hint(err)})
+	}
+	for _, err := range k.Problems() {
+		add(err)
+	}
+	if r.VMCOREINFO == "" {
+		r.Problems = append(r.Problems, problem{
+			"no VMCOREINFO: where the kernel lies in memory is not known",
+			"--vmcoreinfo FILE takes the text that another dump of this boot has",
+		})
+	}
+	if r.Types > 0 && r.Variables == 0 {
+		r.Problems = append(r.Problems, problem{
+			"no types of variables: the kernel's BTF describes types and not its variables",
+			"print *(struct task_struct *)&init_task gives a variable a type",
+		})
+	}
+	var missing *kernel.MissingPartError
+	if modErr != nil && !errors.As(modErr, &missing) && !errors.Is(modErr, fs.ErrNotExist) {
+		add(modErr)
+	}
+}
+
+// addSamples adds where structures of the kernel fall, and advice where many of
+// them were filtered out.
+func (r *report) addSamples(ctx context.Context, k *kernel.Kernel) {
+	excluded, all := 0, 0
+	for _, s := range k.Samples(ctx) {
+		r.Samples = append(r.Samples, sampleState(s))
+		excluded += s.Excluded
+		all += s.Readable + s.Excluded + s.Missing
+	}
+	if excluded == 0 {
+		return
+	}
+	p := problem{Message: fmt.Sprintf("%d of %d structures that every kernel needs were filtered out of the dump", excluded, all)}
+	p.Hint = "the filter was perhaps too old for this kernel: dump with a newer makedumpfile, or with -d 1"
+	r.Problems = append(r.Problems, p)
+}
+
+// rows returns the report as a table of two columns.
+func (r *report) rows() [][]string {
+	var rows [][]string
+	add := func(name, format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); text != "" {
+			rows = append(rows, []string{name, text})
+		}
+	}
+	format := r.Format
+	if r.FileSize > 0 {
+		format += ", " + byteSize(uint64(r.FileSize))
+	}
+	add("format", "%s", format)
+	add("release", "%s", r.Release)
+	add("version", "%s", r.Version)
+	add("machine", "%s", strings.TrimSpace(r.Arch+" "+r.Node))
+	cpus := strconv.Itoa(r.CPUs)
+	if r.Online != "" {
+		cpus += ", online " + r.Online
+	}
+	add("CPUs", "%s", cpus)
+	add("time", "%s", r.Time)
+	memory := byteSize(r.Memory.Present) + " present, " + byteSize(r.Memory.Excluded) + " excluded"
+	if r.Memory.Missing > 0 {
+		memory += ", " + byteSize(r.Memory.Missing) + " missing"
+	}
+	if r.DumpLevel != nil {
+		memory += fmt.Sprintf(" (dump level %d)", *r.DumpLevel)
+	}
+	add("memory", "%s", memory)
+	add("VMCOREINFO", "%s", orNone(r.VMCOREINFO))
+	if r.Symbols > 0 {
+		add("symbols", "%d, %s", r.Symbols, r.SymbolsIn)
+	} else {
+		add("symbols", "none")
+	}
+	if r.Types > 0 {
+		add("BTF", "%d types, %d variables", r.Types, r.Variables)
+	} else {
+		add("BTF", "none")
+	}
+	add("modules", "%s", r.modules())
+	for _, s := range r.Samples {
+		text := fmt.Sprintf("%d readable", s.Readable)
+		if s.Excluded > 0 {
+			text += fmt.Sprintf(", %d excluded", s.Excluded)
+		}
+		if s.Missing > 0 {
+			text += fmt.Sprintf(", %d missing", s.Missing)
+		}
+		add(s.Name, "%s", text)
+	}
+	return rows
+}
+
+// modules says how many modules there are, and which.
+func (r *report) modules() string {
+	const most = 8
+	if len(r.Modules) == 0 {
+		return "none"
+	}
+	names := strings.Join(r.Modules[:min(most, len(r.Modules))], ", ")
+	if len(r.Modules) > most {
+		names += ", …"
+	}
+	return fmt.Sprintf("%d, %d with BTF: %s", len(r.Modules), r.ModulesBTF, names)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// byteSize writes a number of bytes for people: 18.4 MiB.
+func byteSize(n uint64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	f := float64(n)
+	i := -1
+	for f >= 1024 {
+		f /= 1024
+		i++
+	}
+	return fmt.Sprintf("%.1f %ciB", f, units[i])
+}

@@ -1,0 +1,114 @@
+package cmds
+
+import (
+	"context"
+	"strings"
+
+	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/vmcore"
+)
+
+// valueFormats are the letters that print and x know.
+const valueFormats = "xdutocsa"
+
+func init() {
+	register(&Command{
+		Name:    "print",
+		Aliases: []string{"p"},
+		Args:    "[/FORMAT] EXPRESSION",
+		Help:    "print the value of a C expression",
+		Doc: `print evaluates an expression of C over the memory of the dump, and shows its
+value as C. The value is kept as $1, $2 and so on; $ is the last one and $$ the
+one before it.
+
+    print init_task.comm              a member of a variable
+    print *(struct list_head *)0xffffffff82a1c1e0
+    print &modules                    an address
+    print per_cpu(runqueues, 0)       a per-CPU variable of CPU 0
+    print runqueues:0.nr_running      the same, shorter
+    print runqueues.nr_running        of every CPU that is online
+    print pid_max + 1                 arithmetic as in C
+    print a[0..8]                     eight elements of an array
+    print name#2                      the second of the variables of one name
+    print $t = &init_task             keeps a value as $t
+
+/FORMAT is a letter, as in gdb:
+
+    x  hexadecimal       d  signed decimal     u  unsigned decimal
+    o  octal             t  binary             c  characters
+    s  strings           a  addresses, as symbols
+
+The command set has limits on depth and elements. What they leave out is marked.
+A part that cannot be read says why in its place: excluded when the dump was
+written, missing from the file, or unmapped.`,
+		Run:      runPrint,
+		Complete: completeExpr,
+	})
+}
+
+func runPrint(ctx context.Context, env *Env, args string) error {
+	letters, src := SplitFormat(args)
+	var format byte
+	if letters != "" {
+		if len(letters) != 1 || !strings.Contains(valueFormats, letters) {
+			return usage("print", "no format /%s", letters)
+		}
+		format = letters[0]
+	}
+	if src == "" {
+		return usage("print", "print needs an expression")
+	}
+	values, err := env.evalAll(ctx, src)
+	for _, v := range values {
+		if printErr := env.printValue(src, v, format); err == nil {
+			err = printErr
+		}
+	}
+	return err
+}
+
+// printValue writes one value, and keeps it in the history if it could be read.
+func (e *Env) printValue(src string, v cpuValue, format byte) error {
+	if err := e.unreadable(v.Value); err != nil {
+		return err
+	}
+	number := e.Scope.remember(v.Value)
+	if e.JSON {
+		o := object(src, v)
+		o.Value = v.AppendJSON(nil)
+		return e.Object(o)
+	}
+	if v.cpu != nil {
+		if err := e.Printf("cpu %d: ", *v.cpu); err != nil {
+			return err
+		}
+	}
+	if err := e.Printf("$%d = ", number); err != nil {
+		return err
+	}
+	if err := v.Format(e.Out, e.Settings.formatOptions(format)); err != nil {
+		return err
+	}
+	return e.Printf("\n")
+}
+
+// unreadable returns why nothing of a value can be read. Where a part can, the
+// value is printed and says in place what is wrong with the rest.
+func (e *Env) unreadable(v kernel.Value) error {
+	if err := v.Err(); err != nil {
+		return err
+	}
+	a, ok := v.Addr()
+	size, err := v.Size()
+	if !ok || err != nil || size == 0 {
+		return nil
+	}
+	var b [1]byte
+	_, err = e.Kernel.Memory().ReadMemory(b[:], a)
+	if err != nil {
+		if _, lastErr := e.Kernel.Memory().ReadMemory(b[:], a+vmcore.Addr(size-1)); lastErr == nil {
+			return nil
+		}
+	}
+	return err
+}

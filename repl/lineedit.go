@@ -1,0 +1,206 @@
+package repl
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/chzyer/readline"
+	"golang.org/x/term"
+)
+
+// Editor reads lines from a terminal, with history and completion. It is the
+// only user of chzyer/readline, of which it mends a few things: pasted lines and
+// tabs stay text until Enter is pressed, long lists of candidates are cut, the
+// history file is private.
+type Editor struct {
+	rl       *readline.Instance
+	tty      *os.File
+	complete func(line string) (start int, words []string)
+	pasted   []string // lines of the last paste that are still to be returned
+}
+
+var _ LineReader = (*Editor)(nil)
+
+// historyLimit is the number of lines that the history file keeps.
+const historyLimit = 2000
+
+// NewEditor returns an editor on standard input that shows prompts on tty, the
+// terminal. The history is kept in the file of that name unless it is empty.
+func NewEditor(tty *os.File, history string, complete func(line string) (int, []string)) (*Editor, error) {
+	e := &Editor{tty: tty, complete: complete}
+	if err := trimHistory(history); err != nil {
+		history = "" // no history is no reason not to work
+	}
+	rl, err := readline.NewEx(&readline.Config{
+		Stdin:           readline.NewCancelableStdin(&pasteReader{r: os.Stdin}),
+		Stdout:          tty,
+		Stderr:          tty,
+		HistoryFile:     history,
+		HistoryLimit:    historyLimit,
+		AutoComplete:    e,
+		InterruptPrompt: "^C",
+		EOFPrompt:       "\n", // readline's word for none; ReadLine ends the line
+		FuncGetWidth:    e.width,
+		FuncIsTerminal:  func() bool { return true },
+		FuncFilterInputRune: func(r rune) (rune, bool) {
+			if r == readline.CharCtrlL { // readline moves the cursor and clears nothing
+				io.WriteString(tty, "\x1b[H\x1b[2J")
+			}
+			return r, true
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.rl = rl
+	return e, nil
+}
+
+// HistoryFile returns the name of the file that keeps the history between
+// sessions, and makes its directory. It is empty where there is no place for
+// one.
+func HistoryFile() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	dir = filepath.Join(dir, "kdbg")
+	if os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	return filepath.Join(dir, "history")
+}
+
+// trimHistory makes the history file private and no longer than its limit.
+// readline would make both anew for everyone to read.
+func trimHistory(name string) error {
+	if name == "" {
+		return nil
+	}
+	old, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	lines := bytes.SplitAfter(old, []byte("\n"))
+	if len(lines) <= historyLimit && err == nil {
+		return os.Chmod(name, 0o600)
+	}
+	tmp := name + ".new"
+	kept := bytes.Join(lines[max(0, len(lines)-historyLimit):], nil)
+	if err := os.WriteFile(tmp, kept, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, name)
+}
+
+// width returns the columns of the terminal, 80 where it does not say.
+func (e *Editor) width() int {
+	w, _, err := term.GetSize(int(e.tty.Fd()))
+	if err != nil || w <= 0 {
+		return 80
+	}
+	return w
+}
+
+// ReadLine shows the prompt and returns the line that was edited. Several lines
+// that were pasted at once are returned one after the other.
+func (e *Editor) ReadLine(prompt string) (string, error) {
+	if len(e.pasted) == 0 {
+		e.rl.SetPrompt(promptStyle.Sprint(prompt))
+		io.WriteString(e.tty, bracketedPasteOn)
+		line, err := e.rl.Readline()
+		io.WriteString(e.tty, bracketedPasteOff)
+		switch {
+		case errors.Is(err, readline.ErrInterrupt):
+			return "", ErrInterrupt
+		case err != nil:
+			io.WriteString(e.tty, "\n")
+			return "", err
+		}
+		e.pasted = strings.Split(line, newlineMark)
+	}
+	line := e.pasted[0]
+	e.pasted = e.pasted[1:]
+	return line, nil
+}
+
+// Close gives the terminal back.
+func (e *Editor) Close() error { return e.rl.Close() }
+
+// maxCandidates is how many candidates are listed, about two screens of three
+// columns: a kernel has 200,000 symbols.
+const maxCandidates = 120
+
+// Do completes the line as far as all candidates agree, and lists them where
+// they do not. It is what readline calls for TAB; its own listing scrolls the
+// prompt away and cannot say that there is more, so it is given at most one
+// candidate.
+func (e *Editor) Do(line []rune, pos int) ([][]rune, int) {
+	text := string(line[:pos])
+	start, words := e.complete(text)
+	if len(words) == 0 || start > len(text) {
+		return nil, 0
+	}
+	typed := text[start:]
+	common := commonPrefix(words)
+	if len(words) == 1 && !strings.HasSuffix(common, "(") && pos == len(line) {
+		common += " "
+	}
+	if len(common) > len(typed) {
+		return [][]rune{[]rune(common[len(typed):])}, len([]rune(typed))
+	}
+	io.WriteString(e.rl.Stdout(), columns(words, e.width()))
+	return nil, 0
+}
+
+// commonPrefix returns what all words begin with.
+func commonPrefix(words []string) string {
+	p := words[0]
+	for _, w := range words[1:] {
+		n := 0
+		for n < len(p) && n < len(w) && p[n] == w[n] {
+			n++
+		}
+		p = p[:n]
+	}
+	return p
+}
+
+// columns sets words in columns for a terminal of the given width, and says how
+// many there are beyond maxCandidates.
+func columns(words []string, width int) string {
+	more := len(words) - maxCandidates
+	words = words[:min(len(words), maxCandidates)]
+	cell := 0
+	for _, w := range words {
+		cell = max(cell, len(w)+2)
+	}
+	perLine := max(1, (width-1)/cell)
+	var b strings.Builder
+	for i, w := range words {
+		b.WriteString(w)
+		if (i+1)%perLine == 0 || i == len(words)-1 {
+			b.WriteByte('\n')
+		} else {
+			b.WriteString(strings.Repeat(" ", cell-len(w)))
+		}
+	}
+	if more > 0 {
+		fmt.Fprintf(&b, "… %s more\n", thousands(more))
+	}
+	return b.String()
+}
+
+// thousands writes a number with commas: 186,912.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,89 @@
+package repl
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// LineReader is where a session gets its lines from.
+type LineReader interface {
+	// ReadLine returns the next line without its end. At a terminal it shows
+	// the prompt. The error is io.EOF at the end, and [ErrInterrupt] when the
+	// person gave the line up.
+	ReadLine(prompt string) (string, error)
+	Close() error
+}
+
+// ErrInterrupt is returned for a line that ^C ended.
+var ErrInterrupt = errors.New("interrupted")
+
+// Lines returns a reader of the given lines, one command each.
+func Lines(lines ...string) LineReader { return &lineList{lines} }
+
+type lineList struct{ lines []string }
+
+func (l *lineList) ReadLine(string) (string, error) {
+	if len(l.lines) == 0 {
+		return "", io.EOF
+	}
+	line := l.lines[0]
+	l.lines = l.lines[1:]
+	return line, nil
+}
+
+func (l *lineList) Close() error { return nil }
+
+// maxLine bounds a line of a script.
+const maxLine = 1 << 20
+
+// ReadLines returns a reader of the lines of r, which is called name in errors.
+// Closing it closes r.
+func ReadLines(name string, r io.ReadCloser) LineReader {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, maxLine)
+	return &lineScanner{Closer: r, name: name, s: s}
+}
+
+type lineScanner struct {
+	io.Closer
+	name string
+	n    int // lines read
+	s    *bufio.Scanner
+}
+
+func (l *lineScanner) ReadLine(string) (string, error) {
+	l.n++
+	if l.s.Scan() {
+		return l.s.Text(), nil
+	}
+	if err := l.s.Err(); err != nil {
+		return "", fmt.Errorf("%s: line %d: %w", l.name, l.n, err)
+	}
+	return "", io.EOF
+}
+
+// Chain returns a reader of all lines of its parts in order.
+func Chain(parts ...LineReader) LineReader { return &chain{parts} }
+
+type chain struct{ parts []LineReader }
+
+func (c *chain) ReadLine(prompt string) (string, error) {
+	for len(c.parts) > 0 {
+		line, err := c.parts[0].ReadLine(prompt)
+		if err != io.EOF {
+			return line, err
+		}
+		c.parts = c.parts[1:]
+	}
+	return "", io.EOF
+}
+
+func (c *chain) Close() error {
+	var errs []error
+	for _, p := range c.parts {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}

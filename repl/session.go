@@ -1,0 +1,190 @@
+// Package repl is the interactive debugger without its terminal.
+//
+// A [Session] runs one line at a time: prompts, scripts, batches, tests and JSON
+// all go through it. It owns the loop that reads lines, how errors are reported,
+// and line editing, which lies behind [LineReader]. The commands themselves are
+// in package repl/cmds below it, expressions in repl/expr. Package main above it
+// only reads flags and opens the dump.
+package repl
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/repl/cmds"
+	"github.com/kdbg/kdbg/repl/expr"
+)
+
+// Command is one command of the debugger.
+type Command = cmds.Command
+
+// Options says how a session behaves. The zero value suits scripts.
+type Options struct {
+	JSON bool // one object per line, errors too
+
+	// Interactive is for a person at a terminal: output appears at once, an
+	// expression may go on over several lines, an error does not fail the
+	// session.
+	Interactive bool
+
+	// Interrupt returns the context of one command, which ends when the person
+	// presses ^C; nil: commands run under the context of [Session.Run]. It is
+	// for interactive sessions.
+	Interrupt func(context.Context) (context.Context, context.CancelFunc)
+}
+
+// Session is a debugger at work on one kernel. It is not for concurrent use.
+type Session struct {
+	env  cmds.Env // what is common to all commands; Out is set for each
+	opts Options
+	out  *bufio.Writer
+	errs io.Writer
+}
+
+// outSize is the size of the output buffer: large, so that a script of
+// thousands of commands costs few writes.
+const outSize = 64 << 10
+
+// New returns a session on k that writes data to out and errors to errs.
+func New(k *kernel.Kernel, out, errs io.Writer, opts *Options) *Session {
+	s := &Session{
+		env:  cmds.Env{Kernel: k, Settings: cmds.NewSettings(), Scope: cmds.NewScope(k)},
+		out:  bufio.NewWriterSize(out, outSize),
+		errs: errs,
+	}
+	if opts != nil {
+		s.opts = *opts
+	}
+	s.env.JSON = s.opts.JSON
+	return s
+}
+
+// Exec runs one line. Its error is returned and not reported: [Session.Report]
+// does that. The output may still be in the session's buffer, see
+// [Session.Flush].
+func (s *Session) Exec(ctx context.Context, line string) error {
+	line = strings.TrimSpace(line)
+	if line == "" || strings.HasPrefix(line, "#") {
+		return nil
+	}
+	name, args := cmds.Split(line)
+	c := cmds.Lookup(name)
+	if c == nil {
+		return cmds.Unknown(line)
+	}
+	env := s.env
+	env.Out = &safeWriter{ctx: ctx, w: s.out, json: s.opts.JSON}
+	return c.Run(ctx, &env, args)
+}
+
+// Report writes the error of a line: text to the errors, an object to the
+// data in JSON.
+func (s *Session) Report(line string, err error) {
+	if s.opts.JSON {
+		env := s.env
+		env.Out = &safeWriter{ctx: context.Background(), w: s.out, json: true}
+		env.Object(cmds.NewErrorObject(line, err)) // a broken output shows at Flush
+		return
+	}
+	s.Flush() // what came before the error stands before it
+	w := &safeWriter{ctx: context.Background(), w: s.errs}
+	var at *expr.Error
+	if errors.As(err, &at) {
+		fmt.Fprintf(w, "%s\n", at.Caret())
+	}
+	s.errs.Write([]byte(errorStyle.Sprint("error: ")))
+	fmt.Fprintf(w, "%v\n", err)
+	if hint := kernel.Hint(err); hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+}
+
+// Flush writes out what is buffered.
+func (s *Session) Flush() error { return s.out.Flush() }
+
+// The prompts of an interactive session.
+const (
+	prompt     = "kdbg> "
+	morePrompt = "  ...> "
+)
+
+// Run runs the lines of in until they end or a command quits, and returns how
+// many commands failed. The error is that of reading or writing, or of ctx.
+func (s *Session) Run(ctx context.Context, in LineReader) (failed int, err error) {
+	var begun string // an expression that goes on
+	for {
+		p := prompt
+		if begun != "" {
+			p = morePrompt
+		}
+		line, err := in.ReadLine(p)
+		switch {
+		case errors.Is(err, ErrInterrupt):
+			begun = ""
+			continue
+		case err == io.EOF:
+			return failed, s.Flush()
+		case err != nil:
+			return failed, errors.Join(err, s.Flush())
+		}
+		more := begun != "" && strings.TrimSpace(line) != ""
+		if more {
+			line = begun + " " + line
+		} else if begun != "" {
+			line = begun
+		}
+		err = s.runLine(ctx, line)
+		var at *expr.Error
+		if s.opts.Interactive && errors.As(err, &at) && at.Incomplete && (begun == "" || more) {
+			begun = line
+			continue
+		}
+		begun = ""
+		switch {
+		case errors.Is(err, cmds.ErrQuit):
+			return failed, s.Flush()
+		case err != nil && ctx.Err() != nil:
+			return failed, errors.Join(ctx.Err(), s.Flush())
+		case err != nil:
+			failed++
+			s.Report(line, err)
+		}
+		if s.opts.Interactive {
+			if err := s.Flush(); err != nil {
+				return failed, err
+			}
+		}
+	}
+}
+
+// runLine runs one line under a context of its own.
+func (s *Session) runLine(ctx context.Context, line string) error {
+	if s.opts.Interrupt == nil {
+		return s.Exec(ctx, line)
+	}
+	ctx, stop := s.opts.Interrupt(ctx)
+	defer stop()
+	err := s.Exec(ctx, line)
+	if errors.Is(err, context.Canceled) {
+		return &interruptedError{}
+	}
+	return err
+}
+
+// interruptedError is the error of a command that ^C ended.
+type interruptedError struct{}
+
+func (*interruptedError) Error() string { return "interrupted" }
+
+// Complete offers words that may stand at the end of a line, in place of
+// line[start:].
+func (s *Session) Complete(line string) (start int, words []string) {
+	env := s.env
+	env.Out = io.Discard
+	return cmds.Complete(&env, line)
+}
