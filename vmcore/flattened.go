@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 )
 
 const (
@@ -77,7 +78,7 @@ func newFlattened(f fileAt) (fileAt, error) {
 	w := &flattened{file: f}
 	w.readRecords()
 	w.index()
-	return fileAt{r: w, size: w.size, name: f.name + " (unflattened)"}, nil
+	return fileAt{r: w, size: w.size, name: strings.TrimSpace(f.name + " (unflattened)")}, nil
 }
 
 // warnings says what is wrong with the wrapping.

@@ -225,27 +225,26 @@ func (k *kdump) volumeOf(pfn uint64) *volume {
 	return nil
 }
 
-// ranges gives the physical memory that the second bitmap says is in the files.
+// ranges yields the physical memory that the second bitmap says is in the files.
 // Pages that a damaged file lacks are not told apart: that would cost a look at
 // every descriptor.
 func (k *kdump) ranges() iter.Seq[Range] {
 	return func(yield func(Range) bool) {
+		var last Range // not yielded yet: the next volume may go on with it
 		for _, v := range k.volumes {
-			for pfn := v.startPFN; pfn < v.endPFN; {
-				start, err := v.dumped.next(pfn, v.endPFN, true)
-				if err != nil || start == v.endPFN {
-					break
-				}
-				// Past an error, nothing more of the bitmap can be read.
-				end, err := v.dumped.next(start, v.endPFN, false)
-				if !yield(Range{Start: PhysAddr(start << k.shift), End: PhysAddr(end << k.shift)}) {
+			for r := range v.ranges() {
+				switch {
+				case r.Start == last.End:
+					last.End = r.End
+				case last.Start < last.End && !yield(last):
 					return
+				default:
+					last = r
 				}
-				if err != nil {
-					break
-				}
-				pfn = end
 			}
+		}
+		if last.Start < last.End {
+			yield(last)
 		}
 	}
 }

@@ -164,16 +164,16 @@ func (h *kdumpHeader) readSub(f fileAt) error {
 
 // check refuses numbers that contradict each other.
 func (h *kdumpHeader) check(name string) error {
-	fail := func(format string, args ...any) error {
-		return &FormatError{File: name, Msg: "kdump header: " + fmt.Sprintf(format, args...)}
+	fail := func(off int64, format string, args ...any) error {
+		return &FormatError{File: name, Off: off, Msg: "kdump header: " + fmt.Sprintf(format, args...)}
 	}
 	switch {
 	case h.maxPFN > maxPhys/uint64(h.blockSize):
-		return fail("%#x pages of %d bytes are more than any machine has", h.maxPFN, h.blockSize)
+		return fail(h.blockSize, "%#x pages of %d bytes are more than any machine has", h.maxPFN, h.blockSize)
 	case h.bitmapBytes() > h.bitmapBlocks*h.blockSize:
-		return fail("a bitmap of %d blocks is too small for %#x pages", h.bitmapBlocks, h.maxPFN)
+		return fail(0, "%d blocks of bitmaps are too few for %#x pages", h.bitmapBlocks, h.maxPFN)
 	case h.startPFN > h.endPFN || h.endPFN > h.maxPFN:
-		return fail("volume holds pages %#x to %#x of %#x", h.startPFN, h.endPFN, h.maxPFN)
+		return fail(h.blockSize, "volume has page frames %#x to %#x of %#x", h.startPFN, h.endPFN, h.maxPFN)
 	}
 	return nil
 }

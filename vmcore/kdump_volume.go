@@ -1,6 +1,9 @@
 package vmcore
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
+)
 
 // A volume is one file of a kdump: the whole dump, or the page frames from
 // startPFN up to endPFN of a split one.
@@ -118,6 +121,25 @@ func (v *volume) holds(d descriptor) bool {
 	return d.off != 0 && d.off <= size && uint64(d.size) <= size-d.off
 }
 
+// ranges yields the memory that has descriptors. It ends early where the bitmap
+// cannot be read.
+func (v *volume) ranges() iter.Seq[Range] {
+	return func(yield func(Range) bool) {
+		for pfn := v.startPFN; ; {
+			start, err := v.dumped.next(pfn, v.endPFN, true)
+			if err != nil || start == v.endPFN {
+				return
+			}
+			end, err := v.dumped.next(start, v.endPFN, false)
+			size := uint64(v.blockSize)
+			if !yield(Range{Start: PhysAddr(start * size), End: PhysAddr(end * size)}) || err != nil {
+				return
+			}
+			pfn = end
+		}
+	}
+}
+
 // count counts the bits of both bitmaps from start up to end. It is 0 where a
 // bitmap cannot be read.
 func (v *volume) count(start, end uint64) (ram, dumped uint64) {
@@ -181,7 +203,11 @@ const (
 func (v *volume) warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) {
-		all = append(all, v.file().name+": "+fmt.Sprintf(format, args...))
+		text := fmt.Sprintf(format, args...)
+		if name := v.file().name; name != "" {
+			text = name + ": " + text
+		}
+		all = append(all, text)
 	}
 	if v.version > 6 {
 		warn("kdump header version %d is newer than 6: read as 6", v.version)
