@@ -28,15 +28,16 @@ const (
 
 var (
 	intArith = arith{rank: rankInt}
+	float    = arith{rank: rankInt, float: true}
 	double   = arith{rank: rankLong, float: true}
 )
 
 // name returns the type's name in C.
 func (a arith) name() string {
 	switch {
-	case a.float && a.rank == rankInt:
+	case a == float:
 		return "float"
-	case a.float:
+	case a == double:
 		return "double"
 	case a.unsigned:
 		return "unsigned " + [...]string{"int", "long", "long long"}[a.rank]
@@ -55,9 +56,9 @@ type number struct {
 func (ev *evaluator) number(x number) kernel.Value {
 	t := ev.k.BasicType(x.name())
 	switch {
-	case x.float && x.rank == rankInt:
+	case x.arith == float:
 		return ev.k.Uint(t, uint64(math.Float32bits(float32(x.f))))
-	case x.float:
+	case x.arith == double:
 		return ev.k.Uint(t, math.Float64bits(x.f))
 	}
 	return ev.k.Uint(t, x.u)
@@ -100,6 +101,14 @@ func (ev *evaluator) literal(n *intLit) number {
 	return number{arith: arith{rank: rankLongLong, unsigned: true}, u: n.num}
 }
 
+// floating gives a floating-point constant its type: double unless it says f.
+func floating(n *floatLit) number {
+	if strings.HasSuffix(strings.ToLower(n.text), "f") {
+		return number{arith: float, f: float64(float32(n.num))}
+	}
+	return number{arith: double, f: n.num}
+}
+
 // evalNumber evaluates n, which must be a number, and promotes it.
 func (ev *evaluator) evalNumber(n node) (number, error) {
 	v, err := ev.eval(n)
@@ -122,7 +131,7 @@ func (ev *evaluator) promote(n node, v kernel.Value) (number, error) {
 	case *btf.Float:
 		f, err := loaded.Float()
 		if t.Size == 4 {
-			return number{arith: arith{rank: rankInt, float: true}, f: f}, err
+			return number{arith: float, f: f}, err
 		}
 		return number{arith: double, f: f}, err
 	case *btf.Int:
@@ -200,7 +209,7 @@ func (ev *evaluator) convert(x number, to arith) number {
 	case to.float && !x.float:
 		x.f = float64(int64(x.u))
 	}
-	if to.float && to.rank == rankInt {
+	if to == float {
 		x.f = float64(float32(x.f))
 	}
 	x.arith = to

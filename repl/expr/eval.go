@@ -89,7 +89,7 @@ func (ev *evaluator) node(n node) (kernel.Value, error) {
 	case *intLit:
 		return ev.number(ev.literal(n)), nil
 	case *floatLit:
-		return ev.number(number{arith: double, f: n.num}), nil
+		return ev.number(floating(n)), nil
 	case *charLit:
 		return ev.charLit(n)
 	case *stringLit:
@@ -128,9 +128,14 @@ func (ev *evaluator) typeOf(n node) (btf.Type, error) {
 
 // unevaluated returns a value of n's type and place, without what it contains.
 func (ev *evaluator) unevaluated(n node) (kernel.Value, error) {
+	return ev.quiet().eval(n)
+}
+
+// quiet returns an evaluator of types only.
+func (ev *evaluator) quiet() *evaluator {
 	quiet := *ev
 	quiet.typing = true
-	return quiet.eval(n)
+	return &quiet
 }
 
 // ident returns a variable or a function; where there is neither, an

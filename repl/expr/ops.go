@@ -304,13 +304,13 @@ func (ev *evaluator) cond(n *cond) (kernel.Value, error) {
 	if err != nil {
 		return v, err
 	}
-	switch quiet := (&evaluator{ctx: ev.ctx, k: ev.k, scope: ev.scope, src: ev.src, typing: true}); {
+	switch {
 	case isNumber(v) && isNumber(other):
 		x, err := ev.promote(taken, v)
 		if err != nil {
 			return v, ev.wrap(taken.at(), err)
 		}
-		y, err := quiet.promote(left, other)
+		y, err := ev.quiet().promote(left, other)
 		if err != nil {
 			return v, ev.wrap(left.at(), err)
 		}
@@ -376,7 +376,8 @@ func (ev *evaluator) truncate(n node, v kernel.Value, t btf.Type) (kernel.Value,
 	}
 	to := btfsrc.Strip(t).(*btf.Int)
 	if to.Encoding&btf.Bool != 0 {
-		return v.Cast(t)
+		b, err := ev.boolean(f != 0).Cast(t)
+		return b, ev.wrap(n.at(), err)
 	}
 	var u uint64
 	switch whole := math.Trunc(f); {
