@@ -150,7 +150,7 @@ func (t *Table) Prefix(p string) iter.Seq[Symbol] {
 // find yields the numbers of the symbols of a name, ascending.
 func (t *Table) find(name string) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for i := range t.index.bucket(hashString(name)) {
+		for i := range t.index.bucket(hashToken([]byte(name)).sum) {
 			if t.names.equal(i, name) && !yield(i) {
 				return
 			}

@@ -125,7 +125,7 @@ func (l *loader) names(a, behind vmcore.Addr, count int, tok *tokens) (names, er
 	if behind <= a {
 		return names{}, &TableError{Table: "kallsyms_names", Addr: a, Msg: "not before the tokens at " + behind.String()}
 	}
-	data, err := l.read("kallsyms_names", a, int(min(behind-a, vmcore.Addr(count)*520+64)))
+	data, err := l.read("kallsyms_names", a, int(min(behind-a, vmcore.Addr(count)*maxPerName+64)))
 	if err != nil {
 		return names{}, err
 	}
@@ -151,7 +151,7 @@ func decodeNames(data []byte, count int, tok *tokens, layout vmcore.Layout) (nam
 		if _, ok := n.markers(layout, end); ok {
 			return n, true
 		}
-		if n.typed(count) {
+		if n.typed() {
 			typed = n
 		}
 	}

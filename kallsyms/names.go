@@ -14,6 +14,10 @@ import (
 // is 512 since v6.1, and was 128.
 const maxName = 1024
 
+// maxPerName is the most bytes that a symbol adds to the names, the markers and
+// the order by name: a length, 512 tokens and 3 bytes, and a share of a marker.
+const maxPerName = 520
+
 // names is the kernel's table of compressed names, kallsyms_names. A symbol is
 // a length and that many bytes, each of which stands for a token. Its text
 // begins with the type letter.
@@ -67,12 +71,12 @@ func (n *names) walk(count int) (end int, ok bool) {
 	return end, true
 }
 
-// typed reports whether the text of each of the first count symbols begins
-// with a letter, as a type does.
-func (n *names) typed(count int) bool {
-	for i := range min(count, len(n.starts)) {
+// typed reports whether the text of each symbol begins with a letter, as a type
+// does.
+func (n *names) typed() bool {
+	for i := range n.starts {
 		first := n.tokens.text(n.packed(i)[0])
-		if len(first) == 0 || first[0]|0x20 < 'a' || first[0]|0x20 > 'z' {
+		if len(first) == 0 || !isLetter(first[0]) {
 			return false
 		}
 	}
@@ -144,7 +148,7 @@ func (n *names) markersAt(layout vmcore.Layout, at int) (behind int, ok bool) {
 	return at, true
 }
 
-func alignUp(n, align int) int { return (n + align - 1) &^ (align - 1) }
+func alignUp[T int | vmcore.Addr](n, align T) T { return (n + align - 1) &^ (align - 1) }
 
 // tokens is the kernel's kallsyms_token_table: what each byte of a compressed
 // name stands for.
@@ -152,6 +156,7 @@ type tokens struct {
 	table  []byte      // the texts, each ended by a NUL
 	starts [257]uint16 // where in table each text begins; the last is the end
 	hashes [256]tokenHash
+	first  [256]tokenHash // of the tokens less a byte, the type of a symbol
 }
 
 // parseTokens reads 256 tokens at the start of table. What follows is ignored.
@@ -164,6 +169,7 @@ func parseTokens(table []byte) (*tokens, error) {
 			return nil, fmt.Errorf("token %d of 256 has no end", i)
 		}
 		t.hashes[i] = hashToken(table[end : end+n])
+		t.first[i] = hashToken(table[min(end+1, end+n) : end+n])
 		if end += n + 1; end > 0xffff {
 			return nil, errors.New("tokens longer than their index can say")
 		}
@@ -200,15 +206,15 @@ type index struct {
 	next  []uint32 // by symbol: the next one's number plus 1, or 0
 }
 
-// newIndex hashes all names without expanding them. It fails when one is empty,
-// without even a type, or longer than any kernel's.
+// newIndex hashes all names without expanding them. It fails when one is longer
+// than any kernel's, or has not even a type.
 func newIndex(n *names) (index, error) {
 	width := uint(max(1, bits.Len(uint(len(n.starts)))))
 	x := index{shift: 64 - width, heads: make([]uint32, 1<<width), next: make([]uint32, len(n.starts))}
 	for i := len(n.starts) - 1; i >= 0; i-- {
 		hash, size := n.hash(i)
-		if size < 1 || size > maxName {
-			return index{}, fmt.Errorf("symbol %d has a text of %d bytes", i, size)
+		if size >= maxName || len(n.tokens.text(n.packed(i)[0])) == 0 {
+			return index{}, fmt.Errorf("symbol %d has a name of %d bytes, or no type", i, size)
 		}
 		head := &x.heads[mix(hash)>>x.shift]
 		x.next[i], *head = *head, uint32(i+1)
@@ -235,11 +241,15 @@ func (x *index) bucket(hash uint64) iter.Seq[int] {
 // milliseconds.
 const hashBase = 0x100000001b3
 
-// tokenHash is the hash of a token and hashBase to the power of its length.
-type tokenHash struct{ sum, power uint64 }
+// tokenHash is the hash of a text, hashBase to the power of its length, and
+// its length.
+type tokenHash struct {
+	sum, power uint64
+	size       int
+}
 
 func hashToken(b []byte) tokenHash {
-	h := tokenHash{power: 1}
+	h := tokenHash{power: 1, size: len(b)}
 	for _, c := range b {
 		h.sum = h.sum*hashBase + uint64(c) + 1
 		h.power *= hashBase
@@ -247,26 +257,15 @@ func hashToken(b []byte) tokenHash {
 	return h
 }
 
-func hashString(s string) uint64 {
-	var sum uint64
-	for i := range len(s) {
-		sum = sum*hashBase + uint64(s[i]) + 1
-	}
-	return sum
-}
-
-// hash returns the hash of the name of symbol i and the length of its text.
+// hash returns the hash of the name of symbol i, and the name's length.
 func (n *names) hash(i int) (sum uint64, size int) {
 	packed := n.packed(i)
-	size = n.tokens.size(packed[0])
-	if size == 0 {
-		return 0, 0
-	}
-	sum = hashToken(n.tokens.text(packed[0])[1:]).sum // without the type
+	first := &n.tokens.first[packed[0]]
+	sum, size = first.sum, first.size
 	for _, c := range packed[1:] {
 		h := &n.tokens.hashes[c]
 		sum = sum*h.power + h.sum
-		size += n.tokens.size(c)
+		size += h.size
 	}
 	return sum, size
 }

@@ -33,22 +33,17 @@ var boundaries = [...]struct {
 
 // sections tells the class of an address.
 type sections struct {
-	list       []Section
-	start, end vmcore.Addr // of the image; symbols outside are absolute
-	mapped     bool        // per-CPU symbols have addresses inside the image
+	list   []Section
+	start  vmcore.Addr // of the image; symbols below it are absolute
+	mapped bool        // per-CPU symbols have addresses inside the image
 }
 
 // kernelSections finds the sections of the kernel image by their boundaries.
 func kernelSections(t *Table) sections {
-	s := sections{end: math.MaxUint64}
-	if start, ok := t.addr("_stext"); ok {
-		s.start = start
-	}
+	var s sections
+	s.start, _ = t.addr("_stext")
 	if text, ok := t.addr("_text"); ok {
 		s.start = min(s.start, text)
-	}
-	if end, ok := t.addr("_end"); ok && end > s.start {
-		s.end = end
 	}
 	for _, b := range boundaries {
 		start, ok := t.addr(b.start)
@@ -61,8 +56,8 @@ func kernelSections(t *Table) sections {
 	return s
 }
 
-// at returns the section that address a lies in, the image as one Unknown
-// section when it is between sections, and an Absolute one outside the image.
+// at returns the section that address a lies in or ends, an Absolute one below
+// the image, and otherwise an Unknown one without an end.
 func (s *sections) at(a vmcore.Addr) Section {
 	for _, sec := range s.list {
 		if a >= sec.Start && a < sec.End {
@@ -71,13 +66,13 @@ func (s *sections) at(a vmcore.Addr) Section {
 	}
 	for _, sec := range s.list {
 		if a == sec.End {
-			return Section{Start: a, End: a, Class: sec.Class}
+			return Section{Start: a, End: a, Class: sec.Class} // nothing of it is behind a
 		}
 	}
-	if a < s.start || a > s.end {
+	if a < s.start {
 		return Section{Start: a, End: a, Class: Absolute}
 	}
-	return Section{Start: s.start, End: s.end, Class: Unknown}
+	return Section{Start: a, End: math.MaxUint64, Class: Unknown}
 }
 
 // inMemory reports whether the memory at a symbol's address is the symbol's.
