@@ -1,0 +1,228 @@
+package kernel
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/kdbg/kdbg/btfsrc"
+	"github.com/kdbg/kdbg/kallsyms"
+	"github.com/kdbg/kdbg/vmcore"
+)
+
+// VarTyper gives the type of a symbol that no BTF describes: a declaration that
+// the user typed, a table of well-known variables.
+type VarTyper interface {
+	VarType(s kallsyms.Symbol) (t btf.Type, src btfsrc.Source, ok bool)
+}
+
+// Lookup returns the symbols of a name: the kernel's own, or, where it has none,
+// those of its modules.
+func (k *Kernel) Lookup(name string) []kallsyms.Symbol {
+	if found := k.syms.Lookup(name); len(found) > 0 {
+		return found
+	}
+	var found []kallsyms.Symbol
+	for _, m := range k.moduleSymbols() {
+		found = append(found, m.Lookup(name)...)
+	}
+	return found
+}
+
+// Resolve returns the symbol that address a lies in, and the offset in it.
+func (k *Kernel) Resolve(a vmcore.Addr) (s kallsyms.Symbol, offset uint64, ok bool) {
+	if s, offset, ok = k.syms.Resolve(a); ok {
+		return s, offset, true
+	}
+	return k.resolveInModules(a)
+}
+
+// Var returns the global variable of a name. Where statics of several files
+// share it, the error is an [*AmbiguousError], and name#1, name#2 … choose one
+// in order of address. A per-CPU variable is a template, see [Value.PerCPU].
+//
+// The type comes from the kernel's own BTF, then a module's, then a file's, then
+// from the [VarTyper]s; a VAR counts only if its section and offset lead to the
+// symbol's address. A symbol without a type gives an [*UntypedError].
+func (k *Kernel) Var(name string) (Value, error) {
+	name, number := splitNumber(name)
+	syms := dataSymbols(k.Lookup(name))
+	if len(syms) == 0 {
+		if k.syms.Len() == 0 {
+			if err := k.missing(partSymbols); err != nil {
+				return Value{}, err
+			}
+		}
+		return Value{}, &NotFoundError{What: "symbol", Name: name, Similar: k.similarSymbols(name)}
+	}
+	if number > len(syms) {
+		return Value{}, &NotFoundError{What: "symbol", Name: name + "#" + strconv.Itoa(number)}
+	}
+	vars := k.vars(name, syms)
+	if number > 0 {
+		return k.variable(syms[number-1], vars)
+	}
+	if len(syms) == 1 {
+		return k.variable(syms[0], vars)
+	}
+	return Value{}, k.ambiguous(name, syms, vars)
+}
+
+// splitNumber cuts the number off name#2; it is 0 where there is none.
+func splitNumber(name string) (string, int) {
+	base, num, ok := strings.Cut(name, "#")
+	if !ok {
+		return name, 0
+	}
+	n, err := strconv.Atoi(num)
+	if err != nil || n < 1 {
+		return name, 0
+	}
+	return base, n
+}
+
+// dataSymbols sorts symbols by address and drops functions where data of the
+// same name is there, and second names of one address.
+func dataSymbols(syms []kallsyms.Symbol) []kallsyms.Symbol {
+	syms = slices.Clone(syms)
+	if slices.ContainsFunc(syms, func(s kallsyms.Symbol) bool { return s.Class != kallsyms.Text }) {
+		syms = slices.DeleteFunc(syms, func(s kallsyms.Symbol) bool { return s.Class == kallsyms.Text })
+	}
+	slices.SortFunc(syms, func(a, b kallsyms.Symbol) int { return cmp.Compare(a.Addr, b.Addr) })
+	return slices.CompactFunc(syms, func(a, b kallsyms.Symbol) bool { return a.Addr == b.Addr })
+}
+
+// vars returns the VARs of a name. The BTF of modules is loaded where the
+// kernel's own has none: the symbol may be a module's, or the kernel's variables
+// may be described by a module (CONFIG_DEBUG_INFO_BTF_VARS=m).
+func (k *Kernel) vars(name string, syms []kallsyms.Symbol) []btfsrc.Var {
+	if found := k.types.Vars(name); len(found) > 0 || syms[0].Class == kallsyms.Text {
+		return found
+	}
+	if k.loadModuleTypes() == 0 {
+		return nil
+	}
+	return k.types.Vars(name)
+}
+
+// variable returns the variable at a symbol, typed by the first of vars that
+// belongs to the symbol's address.
+func (k *Kernel) variable(s kallsyms.Symbol, vars []btfsrc.Var) (Value, error) {
+	t, src, ok := k.symbolType(s, vars)
+	if !ok {
+		return Value{}, &UntypedError{Symbol: s}
+	}
+	v := k.At(s.Addr, t)
+	v.source = src
+	v.percpu = s.Class == kallsyms.PerCPU
+	return v, nil
+}
+
+func (k *Kernel) symbolType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btfsrc.Source, bool) {
+	for _, v := range vars {
+		if base, ok := k.sectionBase(v); ok && base+vmcore.Addr(v.Offset) == s.Addr {
+			return v.Type, v.Source, true
+		}
+	}
+	if s.Class == kallsyms.Text {
+		if fn := k.types.Lookup(btfsrc.KindFunc, s.Name); len(fn) > 0 {
+			return fn[0], btfsrc.SourceBTF, true
+		}
+	}
+	for _, typer := range k.typers {
+		if t, src, ok := typer.VarType(s); ok {
+			return t, src, true
+		}
+	}
+	return nil, btfsrc.SourceNone, false
+}
+
+// ambiguous lists the variables that share a name.
+func (k *Kernel) ambiguous(name string, syms []kallsyms.Symbol, vars []btfsrc.Var) error {
+	e := &AmbiguousError{Name: name}
+	for _, s := range syms {
+		c := Candidate{Symbol: s}
+		if t, _, ok := k.symbolType(s, vars); ok {
+			c.Type = btfsrc.TypeName(t)
+		}
+		e.Candidates = append(e.Candidates, c)
+	}
+	return e
+}
+
+// sectionBases remembers where each DATASEC starts in memory.
+type sectionBases struct {
+	mu    sync.Mutex
+	bases map[sectionKey]sectionBase
+}
+
+type sectionKey struct{ module, section string }
+
+type sectionBase struct {
+	addr vmcore.Addr
+	ok   bool
+}
+
+// sectionBase returns the address at which v's DATASEC starts. BTF does not
+// say. It is found by agreement: variables of the section whose names belong to
+// one symbol each must all lead to the same start.
+func (k *Kernel) sectionBase(v btfsrc.Var) (vmcore.Addr, bool) {
+	key := sectionKey{v.Module, v.Section}
+	k.sections.mu.Lock()
+	defer k.sections.mu.Unlock()
+	if b, ok := k.sections.bases[key]; ok {
+		return b.addr, b.ok
+	}
+	var b sectionBase
+	b.addr, b.ok = k.voteSectionBase(v)
+	if k.sections.bases == nil {
+		k.sections.bases = make(map[sectionKey]sectionBase)
+	}
+	k.sections.bases[key] = b
+	return b.addr, b.ok
+}
+
+func (k *Kernel) voteSectionBase(v btfsrc.Var) (vmcore.Addr, bool) {
+	const enough, most = 8, 4096 // votes that settle it; variables looked at
+	votes := make(map[vmcore.Addr]int)
+	var best vmcore.Addr
+	n := 0
+	for w := range k.types.Section(v.Section) {
+		if n++; n > most {
+			break
+		}
+		if w.Module != v.Module {
+			continue
+		}
+		syms := dataSymbols(k.lookupIn(v.Module, w.Name))
+		if len(syms) != 1 || uint64(syms[0].Addr) < uint64(w.Offset) {
+			continue
+		}
+		base := syms[0].Addr - vmcore.Addr(w.Offset)
+		votes[base]++
+		if votes[base] > votes[best] {
+			best = base
+		}
+		if votes[best] >= enough {
+			break
+		}
+	}
+	return best, votes[best] > 0
+}
+
+// lookupIn returns the symbols of a name in one module, or in the kernel for
+// the types that a module or a file holds about the kernel itself.
+func (k *Kernel) lookupIn(module, name string) []kallsyms.Symbol {
+	if module != "" {
+		if t, ok := k.moduleSymbols()[module]; ok {
+			if found := t.Lookup(name); len(found) > 0 {
+				return found
+			}
+		}
+	}
+	return k.syms.Lookup(name)
+}

@@ -1,0 +1,388 @@
+package kernel
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/kdbg/kdbg/btfsrc"
+	"github.com/kdbg/kdbg/kallsyms"
+	"github.com/kdbg/kdbg/vmcore"
+)
+
+// Module is a loaded kernel module (struct module, include/linux/module.h).
+type Module struct {
+	Name   string
+	Addr   vmcore.Addr // of the struct module
+	State  string      // "live", "coming", "going"
+	Ranges []ModuleRange
+	Taints uint64
+	UsedBy []string // names of the modules that use this one
+	BTF    bool     // the kernel holds BTF of the module
+	value  Value
+}
+
+// ModuleRange is a range of a module's memory.
+type ModuleRange struct {
+	Start, End vmcore.Addr
+	Class      kallsyms.Class
+}
+
+// Base returns the lowest address of the module's memory that stays after
+// initialisation, its text where the kernel says which that is.
+func (m *Module) Base() vmcore.Addr {
+	if len(m.Ranges) == 0 {
+		return 0
+	}
+	return m.Ranges[0].Start
+}
+
+// Size returns the bytes of the module's memory.
+func (m *Module) Size() uint64 {
+	var size uint64
+	for _, r := range m.Ranges {
+		size += uint64(r.End - r.Start)
+	}
+	return size
+}
+
+// contains reports whether the module's memory covers address a.
+func (m *Module) contains(a vmcore.Addr) bool {
+	for _, r := range m.Ranges {
+		if r.Start <= a && a < r.End {
+			return true
+		}
+	}
+	return false
+}
+
+// moduleCache remembers the modules, their symbols and whether their BTF has
+// been loaded.
+type moduleCache struct {
+	list  func() ([]Module, error)
+	syms  func() map[string]*kallsyms.Table
+	types func() int // adds their BTF; returns how many have some
+
+	mu   sync.Mutex
+	errs []error // what could not be read
+}
+
+// Modules returns the loaded modules in the kernel's order, the newest first.
+// Where the list is damaged, it returns those before the damage and the error.
+func (k *Kernel) Modules() ([]Module, error) { return k.modules.list() }
+
+func (k *Kernel) initModules() {
+	k.modules.list = sync.OnceValues(k.readModules)
+	k.modules.syms = sync.OnceValue(k.readAllModuleSymbols)
+	k.modules.types = sync.OnceValue(k.addAllModuleBTF)
+}
+
+// moduleProblem remembers that something of a module could not be read.
+func (k *Kernel) moduleProblem(err error) {
+	k.modules.mu.Lock()
+	defer k.modules.mu.Unlock()
+	k.modules.errs = append(k.modules.errs, err)
+}
+
+// ModuleProblems returns what could not be read of modules so far.
+func (k *Kernel) ModuleProblems() []error {
+	k.modules.mu.Lock()
+	defer k.modules.mu.Unlock()
+	return slices.Clone(k.modules.errs)
+}
+
+func (k *Kernel) readModules() ([]Module, error) {
+	syms := k.syms.Lookup("modules")
+	if len(syms) == 0 {
+		return nil, k.missing(partSymbols) // nil without CONFIG_MODULES
+	}
+	t, err := k.structType("module")
+	if err != nil {
+		return nil, fmt.Errorf("list modules: %w", err)
+	}
+	var mods []Module
+	for v, err := range k.List(syms[0].Addr, t, "list") {
+		if err == nil {
+			var m Module
+			if m, err = readModule(v); err == nil {
+				if m.State != "unformed" {
+					mods = append(mods, m)
+				}
+				continue
+			}
+		}
+		return mods, fmt.Errorf("list modules: %w", err)
+	}
+	withBTF, err := k.moduleBTF()
+	for i := range mods {
+		_, mods[i].BTF = withBTF[mods[i].Addr]
+	}
+	return mods, err
+}
+
+// moduleStates are the values of enum module_state.
+var moduleStates = [...]string{"live", "coming", "going", "unformed"}
+
+func readModule(v Value) (Module, error) {
+	m := Module{value: v}
+	m.Addr, _ = v.Addr()
+	name, err := v.path("name")
+	if err != nil {
+		return m, err
+	}
+	if m.Name, err = name.CString(256); err != nil {
+		return m, fmt.Errorf("module at %v: %w", m.Addr, err)
+	}
+	if state, err := v.uintAt("state"); err == nil && state < uint64(len(moduleStates)) {
+		m.State = moduleStates[state]
+	}
+	m.Taints, _ = v.uintAt("taints")
+	m.Ranges = moduleRanges(v)
+	m.UsedBy = moduleUsers(v)
+	return m, nil
+}
+
+// modMemClasses are the classes of struct module's mem[] by index (enum
+// mod_mem_type, include/linux/module.h): text, data, rodata, ro_after_init and
+// the same of the init part.
+var modMemClasses = [...]kallsyms.Class{kallsyms.Text, kallsyms.Data, kallsyms.ROData, kallsyms.ROData,
+	kallsyms.Init, kallsyms.Init, kallsyms.Init}
+
+// moduleRanges returns where a module lies: Linux kernel commit ac3b43283923
+// ("module: replace module_layout with module_memory") (in v6.4) gave struct
+// module an array mem[] in place of core_layout and init_layout.
+func moduleRanges(v Value) []ModuleRange {
+	var ranges []ModuleRange
+	add := func(base, size uint64, err error, c kallsyms.Class) {
+		if err == nil && base != 0 && size != 0 && base+size > base {
+			ranges = append(ranges, ModuleRange{vmcore.Addr(base), vmcore.Addr(base + size), c})
+		}
+	}
+	if mem, err := v.Field("mem"); err == nil {
+		for i, c := range modMemClasses {
+			e, err := mem.Index(int64(i))
+			if err != nil {
+				break
+			}
+			base, _ := e.uintAt("base")
+			size, err := e.uintAt("size")
+			add(base, size, err, c)
+		}
+		return ranges
+	}
+	core, err := v.Field("core_layout")
+	if err != nil {
+		return nil
+	}
+	base, _ := core.uintAt("base")
+	text, _ := core.uintAt("text_size")
+	ro, _ := core.uintAt("ro_size")
+	size, err := core.uintAt("size")
+	add(base, text, err, kallsyms.Text)
+	if ro > text {
+		add(base+text, ro-text, err, kallsyms.ROData)
+	}
+	if size > max(ro, text) {
+		add(base+max(ro, text), size-max(ro, text), err, kallsyms.Data)
+	}
+	return ranges
+}
+
+// moduleUsers returns the names of the modules that use a module. The list
+// exists with CONFIG_MODULE_UNLOAD.
+func moduleUsers(v Value) []string {
+	list, err := v.Field("source_list")
+	if err != nil {
+		return nil
+	}
+	use, err := v.k.structType("module_use")
+	if err != nil {
+		return nil
+	}
+	head, _ := list.Addr()
+	var names []string
+	for u, err := range v.k.List(head, use, "source_list") {
+		if err != nil || len(names) > 1024 {
+			break
+		}
+		if name, err := u.path("source", "name"); err == nil {
+			if s, err := name.CString(256); err == nil {
+				names = append(names, s)
+			}
+		}
+	}
+	return names
+}
+
+// path follows members by name, through pointers.
+func (v Value) path(names ...string) (Value, error) {
+	var err error
+	for _, name := range names {
+		if isPointer(v.typ) {
+			if v, err = v.Deref(); err != nil {
+				return Value{}, err
+			}
+		}
+		if v, err = v.Field(name); err != nil {
+			return Value{}, err
+		}
+	}
+	return v, nil
+}
+
+// uintAt returns the number that path leads to.
+func (v Value) uintAt(names ...string) (uint64, error) {
+	m, err := v.path(names...)
+	if err != nil {
+		return 0, err
+	}
+	if isComposite(m.typ) { // atomic_t and the like
+		if m, err = m.Field("counter"); err != nil {
+			return 0, err
+		}
+	}
+	return m.Uint()
+}
+
+// moduleSymbols returns the symbol tables of all modules by name. A module
+// whose symbols cannot be read has none.
+func (k *Kernel) moduleSymbols() map[string]*kallsyms.Table { return k.modules.syms() }
+
+func (k *Kernel) readAllModuleSymbols() map[string]*kallsyms.Table {
+	mods, err := k.Modules()
+	if err != nil {
+		k.moduleProblem(err)
+	}
+	tables := make(map[string]*kallsyms.Table)
+	for i := range mods {
+		t, err := k.readModuleSymbols(&mods[i])
+		if err != nil {
+			k.moduleProblem(fmt.Errorf("symbols of module %s: %w", mods[i].Name, err))
+			continue
+		}
+		tables[mods[i].Name] = t
+	}
+	return tables
+}
+
+// readModuleSymbols reads struct mod_kallsyms of a module. Linux kernel commit
+// 1c7651f43777 ("kallsyms: store type information in its own array") (in v5.2)
+// added typetab.
+func (k *Kernel) readModuleSymbols(m *Module) (*kallsyms.Table, error) {
+	spec := kallsyms.ModuleSpec{Name: m.Name}
+	var err error
+	if spec.NumSymbols, err = m.value.uintAt("kallsyms", "num_symtab"); err != nil {
+		return nil, err
+	}
+	for _, f := range []struct {
+		name string
+		to   *vmcore.Addr
+	}{{"symtab", &spec.Symtab}, {"strtab", &spec.Strtab}, {"typetab", &spec.Typetab}} {
+		u, err := m.value.uintAt("kallsyms", f.name)
+		if err != nil && f.name != "typetab" {
+			return nil, err
+		}
+		*f.to = vmcore.Addr(u)
+	}
+	for _, r := range m.Ranges {
+		spec.Sections = append(spec.Sections, kallsyms.Section{Start: r.Start, End: r.End, Class: r.Class})
+	}
+	if base, err := m.value.uintAt("percpu"); err == nil && base != 0 {
+		size, _ := m.value.uintAt("percpu_size")
+		spec.Sections = append(spec.Sections, kallsyms.Section{
+			Start: vmcore.Addr(base), End: vmcore.Addr(base + size), Class: kallsyms.PerCPU,
+		})
+	}
+	return kallsyms.LoadModule(k.mem, k.layout, spec)
+}
+
+// resolveInModules returns the symbol of a module that address a lies in.
+func (k *Kernel) resolveInModules(a vmcore.Addr) (kallsyms.Symbol, uint64, bool) {
+	mods, _ := k.Modules()
+	i := slices.IndexFunc(mods, func(m Module) bool { return m.contains(a) })
+	if i < 0 {
+		return kallsyms.Symbol{}, 0, false
+	}
+	t := k.moduleSymbols()[mods[i].Name]
+	if t == nil {
+		return kallsyms.Symbol{}, 0, false
+	}
+	return t.Resolve(a)
+}
+
+// loadModuleTypes adds the split BTF of all modules to the kernel's types, once,
+// and returns how many modules have some.
+func (k *Kernel) loadModuleTypes() int { return k.modules.types() }
+
+func (k *Kernel) addAllModuleBTF() int {
+	blobs, err := k.moduleBTF()
+	if err != nil {
+		k.moduleProblem(err)
+	}
+	n := 0
+	for _, b := range slices.SortedFunc(maps.Values(blobs), func(a, b moduleBTF) int { return cmp.Compare(a.name, b.name) }) {
+		if err := k.addModuleBTF(b); err != nil {
+			k.moduleProblem(fmt.Errorf("BTF of module %s: %w", b.name, err))
+			continue
+		}
+		n++
+	}
+	return n
+}
+
+// maxModuleBTF bounds the BTF of one module.
+const maxModuleBTF = 64 << 20
+
+func (k *Kernel) addModuleBTF(b moduleBTF) error {
+	if b.size > maxModuleBTF {
+		return typeErrorf("%d bytes are more than %d", b.size, maxModuleBTF)
+	}
+	raw := make([]byte, b.size)
+	if _, err := k.mem.ReadMemory(raw, b.data); err != nil {
+		return err
+	}
+	return k.types.AddSplit(b.name, btfsrc.SourceModule, raw)
+}
+
+// moduleBTF is where the kernel keeps the BTF of a module.
+type moduleBTF struct {
+	name string
+	data vmcore.Addr
+	size uint64
+}
+
+// moduleBTF walks btf_modules (kernel/bpf/btf.c), whose struct btf keeps a copy
+// of each module's .BTF, by address of the struct module. The pointer that
+// struct module has to the section is of no use: it is cleared after loading.
+func (k *Kernel) moduleBTF() (map[vmcore.Addr]moduleBTF, error) {
+	syms := k.syms.Lookup("btf_modules")
+	if len(syms) == 0 {
+		return nil, nil // no CONFIG_DEBUG_INFO_BTF_MODULES
+	}
+	t, err := k.structType("btf_module")
+	if err != nil {
+		return nil, fmt.Errorf("list BTF of modules: %w", err)
+	}
+	blobs := make(map[vmcore.Addr]moduleBTF)
+	for v, err := range k.List(syms[0].Addr, t, "list") {
+		if err != nil {
+			return blobs, fmt.Errorf("list BTF of modules: %w", err)
+		}
+		mod, _ := v.uintAt("module")
+		data, _ := v.uintAt("btf", "data")
+		size, err := v.uintAt("btf", "data_size")
+		if err != nil {
+			return blobs, fmt.Errorf("list BTF of modules: %w", err)
+		}
+		name, err := v.path("btf", "name")
+		if err != nil {
+			return blobs, fmt.Errorf("list BTF of modules: %w", err)
+		}
+		b := moduleBTF{data: vmcore.Addr(data), size: size}
+		b.name, _ = name.CString(256)
+		blobs[vmcore.Addr(mod)] = b
+	}
+	return blobs, nil
+}

@@ -1,0 +1,133 @@
+package kernel
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/kdbg/kdbg/btfsrc"
+	"github.com/kdbg/kdbg/vmcore"
+)
+
+// maxCPUs bounds the number of CPUs, far above any kernel's NR_CPUS.
+const maxCPUs = 1 << 16
+
+// PerCPU returns the copy that one CPU has of a per-CPU variable, or the object
+// that a pointer to per-CPU memory (void __percpu *) points to for that CPU.
+// For a pointer to a per-CPU variable it is that CPU's pointer.
+func (k *Kernel) PerCPU(v Value, cpu int) (Value, error) {
+	off, err := k.perCPUOffset(cpu)
+	if err != nil {
+		return Value{}, err
+	}
+	_, isPointer := btfsrc.Strip(v.typ).(*btf.Pointer)
+	switch {
+	case v.percpu && v.kind == reference:
+		v.addr += off
+		v.percpu = false
+		return v, nil
+	case v.percpu && isPointer:
+		u, err := v.Uint()
+		return k.Uint(v.typ, u+uint64(off)), err
+	case isPointer:
+		p, err := v.Deref()
+		p.addr += off
+		return p, err
+	}
+	return Value{}, &TypeError{Msg: "not a per-CPU variable", Do: "leave the CPU out"}
+}
+
+// perCPUOffset returns what is added to the address of a per-CPU symbol for a
+// CPU (__per_cpu_offset, include/asm-generic/percpu.h). A kernel without SMP has
+// no such array and one CPU.
+func (k *Kernel) perCPUOffset(cpu int) (vmcore.Addr, error) {
+	possible, err := k.PossibleCPUs()
+	if err != nil {
+		return 0, err
+	}
+	found := false
+	for _, c := range possible {
+		found = found || c == cpu
+	}
+	if !found {
+		return 0, &TypeError{
+			Msg: fmt.Sprintf("no CPU %d", cpu),
+			Do:  fmt.Sprintf("this machine has CPUs %s", CPUList(possible)),
+		}
+	}
+	syms := k.syms.Lookup("__per_cpu_offset")
+	if len(syms) == 0 {
+		return 0, nil
+	}
+	word := k.layout.WordSize
+	b := make([]byte, word)
+	if _, err := k.mem.ReadMemory(b, syms[0].Addr+vmcore.Addr(cpu*word)); err != nil {
+		return 0, fmt.Errorf("read __per_cpu_offset[%d]: %w", cpu, err)
+	}
+	return vmcore.Addr(k.layout.Word(b)), nil
+}
+
+// OnlineCPUs returns the numbers of the CPUs that were online, ascending.
+func (k *Kernel) OnlineCPUs() ([]int, error) { return k.cpuMask("__cpu_online_mask") }
+
+// PossibleCPUs returns the numbers of the CPUs that have per-CPU memory,
+// ascending.
+func (k *Kernel) PossibleCPUs() ([]int, error) { return k.cpuMask("__cpu_possible_mask") }
+
+// cpuMask reads a bitmap of CPUs (struct cpumask, kernel/cpu.c). A kernel
+// without SMP has CPU 0 only.
+func (k *Kernel) cpuMask(name string) ([]int, error) {
+	syms := k.syms.Lookup(name)
+	if len(syms) == 0 {
+		if k.syms.Len() == 0 {
+			if err := k.missing(partSymbols); err != nil {
+				return nil, err
+			}
+		}
+		return []int{0}, nil
+	}
+	size := uint64(maxCPUs / 8)
+	if t, err := k.structType("cpumask"); err == nil {
+		if n, err := k.types.Sizeof(t); err == nil {
+			size = min(size, n)
+		}
+	} else if syms[0].Size != 0 {
+		size = min(size, syms[0].Size)
+	}
+	word := uint64(k.layout.WordSize)
+	size -= size % word
+	b := make([]byte, size)
+	if _, err := k.mem.ReadMemory(b, syms[0].Addr); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	var cpus []int
+	for at := uint64(0); at < size; at += word {
+		bits := k.layout.Word(b[at:])
+		for i := range int(word) * 8 {
+			if bits>>i&1 != 0 {
+				cpus = append(cpus, int(at)*8+i)
+			}
+		}
+	}
+	return cpus, nil
+}
+
+// CPUList writes CPU numbers as the kernel does, such as "0-3,8".
+func CPUList(cpus []int) string {
+	var b []byte
+	for i := 0; i < len(cpus); {
+		j := i
+		for j+1 < len(cpus) && cpus[j+1] == cpus[j]+1 {
+			j++
+		}
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Append(b, cpus[i])
+		if j > i {
+			b = fmt.Appendf(b, "-%d", cpus[j])
+		}
+		i = j + 1
+	}
+	return string(b)
+}
