@@ -119,7 +119,7 @@ func (r *rankIndex) sum(i int) (uint64, error) {
 }
 
 // countChunk is how many blocks one goroutine counts at a time.
-const countChunk = 64
+const countChunk = 32
 
 // extend counts the blocks below i that are not counted yet.
 func (r *rankIndex) extend(i int) error {

@@ -13,7 +13,6 @@ func bitmapOf(bits []byte, off int64) bitmap {
 	return bitmap{off: off, table: &table{
 		file:  fileAt{r: bytes.NewReader(raw), size: int64(len(raw)), name: "bits"},
 		cache: newCache(3*tableBlock, tableBlock),
-		bufs:  newTableBufs(),
 	}}
 }
 

@@ -41,7 +41,6 @@ var _ store = (*kdump)(nil)
 func newKdump(files []fileAt, opts *Options) (*kdump, error) {
 	k := &kdump{}
 	tables := newCache(tableCacheSize, tableBlock)
-	bufs := newTableBufs()
 	for i, f := range files {
 		h, err := parseKdumpHeader(f)
 		if err != nil {
@@ -50,7 +49,7 @@ func newKdump(files []fileAt, opts *Options) (*kdump, error) {
 		if len(files) > 1 && !h.split {
 			return nil, &FormatError{File: f.name, Off: h.blockSize, Msg: "not a volume of a split dump"}
 		}
-		k.volumes = append(k.volumes, newVolume(h, &table{file: f, id: uint64(i), cache: tables, bufs: bufs}))
+		k.volumes = append(k.volumes, newVolume(h, &table{file: f, id: uint64(i), cache: tables}))
 	}
 	slices.SortFunc(k.volumes, func(v, w *volume) int { return cmp.Compare(v.startPFN, w.startPFN) })
 	if err := k.checkSet(); err != nil {

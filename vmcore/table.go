@@ -13,12 +13,9 @@ type table struct {
 	file  fileAt
 	id    uint64 // of the file in the cache's keys
 	cache *cache
-	bufs  *sync.Pool // of *[countChunk*tableBlock]byte
 }
 
-func newTableBufs() *sync.Pool {
-	return &sync.Pool{New: func() any { return new([countChunk * tableBlock]byte) }}
-}
+var tableBufs = sync.Pool{New: func() any { return new([countChunk * tableBlock]byte) }}
 
 // read fills p, which must lie in one block, from an offset in the file.
 func (t *table) read(p []byte, off int64) error {
@@ -27,8 +24,8 @@ func (t *table) read(p []byte, off int64) error {
 	if t.cache.read(p, key, start) {
 		return nil
 	}
-	buf := t.bufs.Get().(*[countChunk * tableBlock]byte)
-	defer t.bufs.Put(buf)
+	buf := tableBufs.Get().(*[countChunk * tableBlock]byte)
+	defer tableBufs.Put(buf)
 	n, err := t.file.r.ReadAt(buf[:tableBlock], block*tableBlock)
 	if n >= start+len(p) {
 		t.cache.add(key, buf[:n])
@@ -47,8 +44,8 @@ func (t *table) read(p []byte, off int64) error {
 // countOnes counts the set bits of each of len(counts) blocks from an offset in
 // the file. It passes by the cache, which it would only empty.
 func (t *table) countOnes(counts []uint32, off int64) error {
-	buf := t.bufs.Get().(*[countChunk * tableBlock]byte)
-	defer t.bufs.Put(buf)
+	buf := tableBufs.Get().(*[countChunk * tableBlock]byte)
+	defer tableBufs.Put(buf)
 	p := buf[:len(counts)*tableBlock]
 	if n, err := t.file.r.ReadAt(p, off); n < len(p) {
 		return t.short(off+int64(n), err)
