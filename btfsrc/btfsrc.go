@@ -70,20 +70,10 @@ func Load(raw []byte, layout vmcore.Layout) (*Types, error) {
 	return &Types{layout: layout, blobs: []*blob{b}}, nil
 }
 
-// Empty returns types of a kernel that has no BTF: there are none until files
-// that stand alone are added.
+// Empty returns the types of a kernel that has no BTF: there are none until
+// files that stand alone are added.
 func Empty(layout vmcore.Layout) *Types {
-	raw := make([]byte, headerLen+1) // a header and the empty string
-	order := layout.ByteOrder()
-	order.PutUint16(raw, magic)
-	raw[2] = 1 // BTF_VERSION
-	order.PutUint32(raw[4:], headerLen)
-	order.PutUint32(raw[20:], 1) // str_len
-	b, err := parseBlob(raw, layout, nil)
-	if err != nil {
-		panic("btfsrc: the empty BTF is not valid: " + err.Error())
-	}
-	b.source = SourceBTF
+	b := &blob{layout: layout, source: SourceBTF, strs: "\x00"}
 	return &Types{layout: layout, blobs: []*blob{b}}
 }
 

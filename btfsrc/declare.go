@@ -39,7 +39,7 @@ type declarer struct {
 }
 
 func (d *declarer) declare(typ btf.Type, text string) string {
-	var quals []string // of the layer that comes next
+	var quals, tags []string // of the layer that comes next
 	for range maxDepth {
 		switch t := typ.(type) {
 		case *btf.Const:
@@ -50,14 +50,14 @@ func (d *declarer) declare(typ btf.Type, text string) string {
 			quals, typ = append(quals, "restrict"), t.Type
 		case *btf.TypeTag:
 			if d.tags && isIdentifier(t.Value) {
-				quals = append(quals, "__"+t.Value)
+				tags = append(tags, "__"+t.Value)
 			}
 			typ = t.Type
 		case *btf.Pointer:
-			if len(quals) > 0 {
+			if quals = append(tags, quals...); len(quals) > 0 {
 				text = " " + join(strings.Join(quals, " "), text)
 			}
-			text, quals, typ = "*"+text, nil, t.Target
+			text, quals, tags, typ = "*"+text, nil, nil, t.Target
 		case *btf.Array:
 			dim := ""
 			if t.Nelems != 0 {
@@ -65,13 +65,13 @@ func (d *declarer) declare(typ btf.Type, text string) string {
 			}
 			text, typ = parenthesize(text)+"["+dim+"]", t.Type
 		case *btf.FuncProto:
-			text, quals, typ = parenthesize(text)+"("+d.params(t)+")", nil, t.Return
+			text, quals, tags, typ = parenthesize(text)+"("+d.params(t)+")", nil, nil, t.Return
 		case *btf.Func:
 			text, typ = cmp.Or(text, t.Name), t.Type
 		case *btf.Var:
 			text, typ = cmp.Or(text, t.Name), t.Type
 		default:
-			return d.clip(join(strings.Join(quals, " "), d.base(typ), text))
+			return d.clip(join(strings.Join(quals, " "), d.base(typ), strings.Join(tags, " "), text))
 		}
 	}
 	return d.clip(join("…", text))

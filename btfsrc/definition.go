@@ -17,7 +17,7 @@ type DefinitionOptions struct {
 const (
 	maxDefinition = 1 << 20 // bytes; task_struct, with its offsets, has 30,000
 	maxNesting    = 16      // of anonymous structs in structs
-	commentColumn = 56
+	commentColumn = 48
 )
 
 // Definition returns the C definition of a type, as the C compiler would read
@@ -101,7 +101,7 @@ func (d *definer) block(head string, lines []string) string {
 	for _, line := range lines {
 		s.WriteString(line + "\n")
 	}
-	s.WriteString(strings.Repeat("\t", d.level-1) + "}")
+	s.WriteString(d.indent(-1) + "}")
 	return s.String()
 }
 
@@ -132,7 +132,7 @@ func (d *definer) member(f Field) string {
 	if _, ok := Strip(f.Type).(*btf.Pointer); ok {
 		base = 0 // what it points to has offsets of its own
 	}
-	line := strings.Repeat("\t", d.level) + d.declare(f.Type, f.Name, base)
+	line := d.indent(0) + d.declare(f.Type, f.Name, base)
 	if f.BitSize != 0 {
 		if f.Name == "" {
 			line += " "
@@ -150,8 +150,8 @@ func (d *definer) member(f Field) string {
 		size = fmt.Sprint(n)
 	}
 	last := line[strings.LastIndexByte(line, '\n')+1:]
-	pad := commentColumn - len(last) - 7*strings.Count(last, "\t")
-	return line + strings.Repeat(" ", max(pad, 1)) + fmt.Sprintf("/* %5d%-3s%7s */", f.BitOffset/8, bit, size)
+	pad := strings.Repeat(" ", max(commentColumn-len(last), 1))
+	return line + pad + fmt.Sprintf("/* %5d%-3s%7s */", f.BitOffset/8, bit, size)
 }
 
 func (d *definer) bitsOf(f Field) uint64 {
@@ -174,7 +174,7 @@ func (d *definer) hole(lines []string, what string, start, end uint64) []string 
 	if (start-end)%8 == 0 {
 		size = count((start-end)/8, "byte")
 	}
-	return d.add(lines, fmt.Sprintf("%s/* %s: %s */", strings.Repeat("\t", d.level), what, size))
+	return d.add(lines, fmt.Sprintf("%s/* %s: %s */", d.indent(0), what, size))
 }
 
 func (d *definer) values(e *btf.Enum) []string {
@@ -187,10 +187,13 @@ func (d *definer) values(e *btf.Enum) []string {
 		if e.Signed {
 			value = fmt.Sprint(int64(v.Value))
 		}
-		lines = d.add(lines, fmt.Sprintf("%s%s = %s,", strings.Repeat("\t", d.level), v.Name, value))
+		lines = d.add(lines, fmt.Sprintf("%s%s = %s,", d.indent(0), v.Name, value))
 	}
 	return lines
 }
+
+// indent returns the blanks before a line, some levels off from the current one.
+func (d *definer) indent(levels int) string { return strings.Repeat("    ", d.level+levels) }
 
 func (d *definer) add(lines []string, line string) []string {
 	d.size += len(line)
@@ -202,7 +205,7 @@ func (d *definer) full(lines *[]string) bool {
 	if d.size < maxDefinition {
 		return false
 	}
-	*lines = append(*lines, strings.Repeat("\t", d.level)+"/* … */")
+	*lines = append(*lines, d.indent(0)+"/* … */")
 	return true
 }
 

@@ -53,7 +53,7 @@ func read(mem vmcore.Memory, a vmcore.Addr, n uint64) ([]byte, error) {
 // over. The error is [vmcore.ErrNotFound] when there is none.
 func Scan(mem vmcore.Memory, start, end vmcore.Addr, layout vmcore.Layout) (raw []byte, at vmcore.Addr, err error) {
 	found := scanHeaders(mem, start, end, layout)
-	slices.SortFunc(found, func(a, b candidate) int { return cmp.Compare(b.size, a.size) })
+	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(b.size, a.size) })
 	err = vmcore.ErrNotFound
 	for _, c := range found {
 		raw, readErr := read(mem, c.at, c.size)

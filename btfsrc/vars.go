@@ -27,12 +27,14 @@ func (t *Types) Vars(name string) []Var {
 		return nil
 	}
 	var vars []Var
+	seen := map[Var]bool{}
 	for _, b := range t.all() {
 		for id := range b.named(name) {
 			if b.record(id).kind() != kindVar {
 				continue
 			}
-			if v := t.newVar(b, id, b.entryOf(id)); !slices.Contains(vars, v) {
+			if v := t.newVar(b, id, b.entryOf(id)); !seen[v] {
+				seen[v] = true
 				vars = append(vars, v)
 			}
 		}
