@@ -49,9 +49,9 @@ type Kernel struct {
 	space    *paging.Space // nil when the architecture is not supported
 	problems []error
 
-	sections sectionBases
-	modules  moduleCache
-	basic    sync.Map // name → btf.Type
+	starts  sectionStarts
+	modules moduleCache
+	basic   sync.Map // name → btf.Type
 }
 
 // New joins the parts of a kernel. Symbols and Types may be nil; what needs

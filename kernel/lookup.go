@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,7 +125,7 @@ func (k *Kernel) variable(s kallsyms.Symbol, vars []btfsrc.Var) (Value, error) {
 
 func (k *Kernel) symbolType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btfsrc.Source, bool) {
 	for _, v := range vars {
-		if base, ok := k.sectionBase(v); ok && base+vmcore.Addr(v.Offset) == s.Addr {
+		if k.startsAt(v, s.Addr-vmcore.Addr(v.Offset)) {
 			return v.Type, v.Source, true
 		}
 	}
@@ -154,64 +155,75 @@ func (k *Kernel) ambiguous(name string, syms []kallsyms.Symbol, vars []btfsrc.Va
 	return e
 }
 
-// sectionBases remembers where each DATASEC starts in memory.
-type sectionBases struct {
-	mu    sync.Mutex
-	bases map[sectionKey]sectionBase
+// sectionStarts remembers where each DATASEC starts in memory.
+type sectionStarts struct {
+	mu       sync.Mutex
+	sections map[sectionKey]*sectionVotes
 }
 
 type sectionKey struct{ module, section string }
 
-type sectionBase struct {
-	addr vmcore.Addr
-	ok   bool
+// sectionVotes are the addresses at which a section may start, by the number of
+// its variables that say so.
+type sectionVotes struct {
+	votes map[vmcore.Addr]int
+	all   bool // every variable of the section has voted
 }
 
-// sectionBase returns the address at which v's DATASEC starts. BTF does not
-// say. It is found by agreement: variables of the section whose names belong to
-// one symbol each must all lead to the same start.
-func (k *Kernel) sectionBase(v btfsrc.Var) (vmcore.Addr, bool) {
+const (
+	// enoughVotes settle where a section starts if the variables disagree: a
+	// VAR and a symbol may share a name by chance, but not twice at one distance.
+	enoughVotes = 2
+	// fewVars are asked first, which answers for nearly all variables.
+	fewVars = 16
+)
+
+// startsAt reports whether v's DATASEC starts at address a. BTF does not say
+// where a section is: that is found by the variables whose names belong to one
+// symbol each, each of which leads to a start.
+//
+// A section may have several: an ELF file can hold more than one section of a
+// name, and pahole's global_var puts the variables of all into one DATASEC.
+func (k *Kernel) startsAt(v btfsrc.Var, a vmcore.Addr) bool {
 	key := sectionKey{v.Module, v.Section}
-	k.sections.mu.Lock()
-	defer k.sections.mu.Unlock()
-	if b, ok := k.sections.bases[key]; ok {
-		return b.addr, b.ok
+	k.starts.mu.Lock()
+	defer k.starts.mu.Unlock()
+	s := k.starts.sections[key]
+	if s == nil {
+		s = &sectionVotes{votes: make(map[vmcore.Addr]int)}
+		if k.starts.sections == nil {
+			k.starts.sections = make(map[sectionKey]*sectionVotes)
+		}
+		k.starts.sections[key] = s
+		k.vote(s, key, fewVars)
 	}
-	var b sectionBase
-	b.addr, b.ok = k.voteSectionBase(v)
-	if k.sections.bases == nil {
-		k.sections.bases = make(map[sectionKey]sectionBase)
+	if s.votes[a] < enoughVotes && !s.all {
+		clear(s.votes)
+		k.vote(s, key, math.MaxInt)
+		s.all = true
 	}
-	k.sections.bases[key] = b
-	return b.addr, b.ok
+	if len(s.votes) == 1 {
+		return s.votes[a] > 0
+	}
+	return s.votes[a] >= enoughVotes
 }
 
-func (k *Kernel) voteSectionBase(v btfsrc.Var) (vmcore.Addr, bool) {
-	const enough, most = 8, 4096 // votes that settle it; variables looked at
-	votes := make(map[vmcore.Addr]int)
-	var best vmcore.Addr
-	n := 0
-	for w := range k.types.Section(v.Section) {
-		if n++; n > most {
-			break
-		}
-		if w.Module != v.Module {
+// vote asks up to most variables of a section where it starts.
+func (k *Kernel) vote(s *sectionVotes, key sectionKey, most int) {
+	asked := 0
+	for v := range k.types.Section(key.section) {
+		if v.Module != key.module {
 			continue
 		}
-		syms := dataSymbols(k.lookupIn(v.Module, w.Name))
-		if len(syms) != 1 || uint64(syms[0].Addr) < uint64(w.Offset) {
+		syms := dataSymbols(k.lookupIn(key.module, v.Name))
+		if len(syms) != 1 {
 			continue
 		}
-		base := syms[0].Addr - vmcore.Addr(w.Offset)
-		votes[base]++
-		if votes[base] > votes[best] {
-			best = base
-		}
-		if votes[best] >= enough {
-			break
+		s.votes[syms[0].Addr-vmcore.Addr(v.Offset)]++
+		if asked++; asked == most {
+			return
 		}
 	}
-	return best, votes[best] > 0
 }
 
 // lookupIn returns the symbols of a name in one module, or in the kernel for

@@ -71,8 +71,8 @@ func TestVariablesMatchDWARF(t *testing.T) {
 		dump  string
 		typed int // at least
 	}{
-		{"vars-7.2-amd64", 15000},
-		{"debian-6.12-amd64", 250},
+		{"vars-7.2-amd64", 12900},
+		{"debian-6.12-amd64", 380},
 	} {
 		t.Run(test.dump, func(t *testing.T) {
 			k := openDump(t, test.dump)
@@ -84,6 +84,9 @@ func TestVariablesMatchDWARF(t *testing.T) {
 				}
 				if err != nil {
 					kinds[kernel.ErrorKind(err)]++
+					if n := len(k.Types().Vars(want.Name)); n > 0 {
+						t.Errorf("%s is not typed from its %d VARs: %v", want.Name, n, err)
+					}
 					continue
 				}
 				if a, _ := v.Addr(); want.Address != "" && a.String() != want.Address {
