@@ -11,8 +11,9 @@ import (
 // _end. Above _end, up to the bound that the architecture gives, it reads
 // whatever memory is there.
 type Image struct {
-	phys vmcore.PhysMemory
-	arch vmcore.Arch
+	phys    vmcore.PhysMemory
+	arch    string
+	machine machine
 	linear
 }
 
@@ -25,53 +26,37 @@ type linear struct {
 	delta      uint64
 }
 
-// imageMaps finds the map of each architecture's image.
-var imageMaps = map[string]func(*vmcore.VMCOREINFO, []vmcore.Segment) (linear, error){
-	"x86_64":  x86Image,
-	"aarch64": aarch64Image,
-	"riscv64": riscv64Image,
-	"s390x":   s390xImage,
-	"ppc64":   ppc64Image,
-	"ppc64le": ppc64Image,
-}
+func (l linear) toPhys(a vmcore.Addr) vmcore.PhysAddr { return vmcore.PhysAddr(uint64(a) - l.delta) }
 
 // NewImage finds where the kernel's image lies from VMCOREINFO, or else from
 // the segments of an ELF core. The error is an [*UnsupportedError] when nothing
 // is known of the architecture, and wraps [vmcore.ErrNotFound] when the dump
 // does not say.
 func NewImage(phys vmcore.PhysMemory, arch vmcore.Arch, info *vmcore.VMCOREINFO, segs []vmcore.Segment) (*Image, error) {
-	find, ok := imageMaps[arch.Name]
+	m, ok := machines[arch.Name]
 	if !ok {
 		return nil, &UnsupportedError{Arch: arch.Name}
 	}
-	m, err := find(info, segs)
+	where, err := m.image(info, segs)
 	if err != nil {
 		return nil, fmt.Errorf("place of the kernel image: %w", err)
 	}
-	return &Image{phys: phys, arch: arch, linear: m}, nil
+	return &Image{phys: phys, arch: arch.Name, machine: m, linear: where}, nil
 }
 
 // Bounds returns the first address of the image, or one that is less than 2 MiB
 // lower, and the end of the area where it can lie.
 func (m *Image) Bounds() (start, end vmcore.Addr) { return m.start, m.end }
 
-// PhysBase returns how much higher the image lies in physical memory than its
-// link address says: the kernel's phys_base on x86-64, where it is negative when
-// KASLR moves the image further in virtual memory than in physical. On other
-// architectures it is the physical address of the start of the image.
-func (m *Image) PhysBase() int64 {
-	if m.arch.Name == "x86_64" {
-		return int64(x86KernelMap - m.delta)
-	}
-	return int64(uint64(m.start) - m.delta)
-}
+// PhysBase returns the physical address of the start of the bounds.
+func (m *Image) PhysBase() vmcore.PhysAddr { return m.toPhys(m.start) }
 
 // Translate maps an address inside the bounds of the image.
 func (m *Image) Translate(a vmcore.Addr) (Translation, error) {
 	if a < m.start || a >= m.end {
 		return Translation{}, &vmcore.FaultError{Addr: a, State: vmcore.Unmapped, Err: errNotImage}
 	}
-	return Translation{Phys: vmcore.PhysAddr(uint64(a) - m.delta), Len: uint64(m.end - a)}, nil
+	return Translation{Phys: m.toPhys(a), Len: uint64(m.end - a)}, nil
 }
 
 // ReadMemory implements [vmcore.Memory] for the addresses of the image.

@@ -6,8 +6,9 @@
 // those of a task. Both are a [vmcore.Memory].
 //
 // The package knows page tables and no symbol: package kernel above it finds
-// the tables of a task, package vmcore below reads physical memory. Each
-// architecture is one file that implements the interface tables.
+// the tables of a task, package vmcore below reads physical memory. What
+// differs between architectures is a machine, with its page tables in a file of
+// its own.
 //
 // Page tables are hostile input like the rest of a dump. A walk is as deep as
 // the machine's levels and no deeper, so that a table may well point to itself.
@@ -58,49 +59,69 @@ type EntryError struct {
 
 func (e *EntryError) Error() string { return fmt.Sprintf("%s entry %#x: %s", e.Level, e.Value, e.Why) }
 
+// A machine is what an architecture provides.
+type machine struct {
+	// image finds the map of the kernel's image.
+	image func(*vmcore.VMCOREINFO, []vmcore.Segment) (linear, error)
+
+	// params finds the kernel's page tables, and tables reads such tables. Both
+	// are nil where that is not written yet.
+	params func(*Image, *vmcore.VMCOREINFO) (Params, error)
+	tables func(vmcore.PhysMemory, Params) (tables, error)
+}
+
+// machines are the architectures by the names of [vmcore.Arch].
+var machines = map[string]machine{
+	"x86_64":  {image: x86Image, params: x86Params, tables: newX86Tables},
+	"aarch64": {image: aarch64Image},
+	"riscv64": {image: riscv64Image},
+	"s390x":   {image: s390xImage},
+	"ppc64":   {image: ppc64Image},
+	"ppc64le": {image: ppc64Image},
+}
+
 // A translator maps virtual addresses.
 type translator interface {
 	Translate(a vmcore.Addr) (Translation, error)
 }
 
-// read fills p from virtual address a. Pages that follow one another in
-// physical memory are read in one go.
+// read fills p from virtual address a.
 func read(phys vmcore.PhysMemory, tr translator, p []byte, a vmcore.Addr) (n int, err error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	t, err := tr.Translate(a)
-	for err == nil {
-		run := t.Len // bytes at t.Phys that are contiguous in both memories
-		left := uint64(len(p) - n)
-		var next Translation
-		var nextErr error
-		for run < left {
-			at := a + vmcore.Addr(uint64(n)+run)
-			if at < a {
-				nextErr = &vmcore.FaultError{Addr: at, State: vmcore.Unmapped, Err: errEndOfSpace}
-				break
-			}
-			if next, nextErr = tr.Translate(at); nextErr != nil || next.Phys != t.Phys+vmcore.PhysAddr(run) {
-				break
-			}
-			run += next.Len
+	for n < len(p) {
+		at := a + vmcore.Addr(n)
+		if at < a {
+			return n, &vmcore.FaultError{Addr: at, State: vmcore.Unmapped, Err: errEndOfSpace}
 		}
-		run = min(run, left)
-		m, err := phys.ReadPhys(p[n:n+int(run)], t.Phys)
+		start, size, err := contiguous(tr, at, uint64(len(p)-n))
+		if err != nil {
+			return n, err
+		}
+		m, err := phys.ReadPhys(p[n:n+int(size)], start)
 		n += m
 		if err != nil {
 			return n, fault(a+vmcore.Addr(n), err)
 		}
-		if n == len(p) {
-			return n, nil
-		}
-		t, err = next, nextErr
-		if err != nil {
-			return n, err
-		}
 	}
-	return n, err
+	return n, nil
+}
+
+// contiguous translates address a and finds how many of the bytes from there on,
+// at most max, follow one another in physical memory as well.
+func contiguous(tr translator, a vmcore.Addr, max uint64) (start vmcore.PhysAddr, size uint64, err error) {
+	t, err := tr.Translate(a)
+	if err != nil {
+		return 0, 0, err
+	}
+	start, size = t.Phys, t.Len
+	for size < max {
+		next := a + vmcore.Addr(size)
+		t, err := tr.Translate(next)
+		if err != nil || next < a || t.Phys != start+vmcore.PhysAddr(size) {
+			break
+		}
+		size += t.Len
+	}
+	return start, min(size, max), nil
 }
 
 var (

@@ -54,18 +54,18 @@ func NewKernel(img *Image, info *vmcore.VMCOREINFO) (*Space, error) {
 // A caller that knows them from elsewhere, such as from the CR3 in a note of
 // QEMU, uses [New] without it. Errors are those of [NewKernel].
 func FindParams(img *Image, info *vmcore.VMCOREINFO) (Params, error) {
-	if img.arch.Name != "x86_64" {
-		return Params{}, &UnsupportedError{Arch: img.arch.Name}
+	if img.machine.params == nil {
+		return Params{}, &UnsupportedError{Arch: img.arch}
 	}
-	return x86Params(img, info)
+	return img.machine.params(img, info)
 }
 
 // New makes the kernel's address space with given parameters.
 func New(img *Image, p Params) (*Space, error) {
-	if img.arch.Name != "x86_64" {
-		return nil, &UnsupportedError{Arch: img.arch.Name}
+	if img.machine.tables == nil {
+		return nil, &UnsupportedError{Arch: img.arch}
 	}
-	t, err := newX86Tables(img.phys, p)
+	t, err := img.machine.tables(img.phys, p)
 	if err != nil {
 		return nil, err
 	}

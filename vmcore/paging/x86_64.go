@@ -89,9 +89,12 @@ const (
 	x86UserRegions   = 32
 )
 
-func newX86Tables(phys vmcore.PhysMemory, p Params) (*x86Tables, error) {
+func newX86Tables(phys vmcore.PhysMemory, p Params) (tables, error) {
 	if p.Levels != 4 && p.Levels != 5 {
 		return nil, fmt.Errorf("page tables with %d levels: %w", p.Levels, vmcore.ErrUnsupported)
+	}
+	if bits.OnesCount64(p.SMEMask) > 1 || p.SMEMask&^x86AddrBits != 0 {
+		return nil, fmt.Errorf("memory encryption mask %#x: not one bit of an address", p.SMEMask)
 	}
 	addr := x86AddrBits &^ p.SMEMask
 	return &x86Tables{
@@ -271,7 +274,7 @@ func (t *x86Tables) notMapped(a vmcore.Addr, entry uint64, level int, at vmcore.
 // since Linux v4.19. The kernel uses the highest types for pages in migration,
 // poisoned ones and the like, how many depends on its configuration.
 func x86Swap(entry uint64) string {
-	const firstSpecial = 22 // of 32 types, with every such option on
+	const firstSpecial = 23 // of 32 types, with every such option on
 	typ, page := entry>>59, ^entry<<5>>14
 	if typ >= firstSpecial {
 		return fmt.Sprintf("special swap entry of type %d (as for migration or poison), page %#x", typ, page)
@@ -296,7 +299,12 @@ var x86FlagNames = []struct {
 	{8, "global"}, {63, "nx"},
 }
 
+// x86Flags names the bits of an entry. Those of one that is not present mean
+// something else.
 func x86Flags(entry uint64, level int) []string {
+	if entry&x86Present == 0 {
+		return nil
+	}
 	var flags []string
 	for _, f := range x86FlagNames {
 		if entry>>f.bit&1 != 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -280,4 +281,29 @@ func TestSelfReference(t *testing.T) {
 	if got, want := describe(s, self), "0x1100000+0x1000 of 0x1000"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+// TestConcurrentUse lets goroutines compete for the slots of the cache. The race
+// detector sees what this test alone cannot.
+func TestConcurrentUse(t *testing.T) {
+	const base, regions = vmcore.Addr(0xffff888000000000), 1200
+	d := &vmcoretest.Dump{}
+	pt := d.PageTables(pgdPhys, 4)
+	for i := range regions {
+		pt.Map(base+vmcore.Addr(i)<<21, vmcore.PhysAddr(i)<<21, vmcoretest.Size2M, 0)
+	}
+	s := newKernel(t, d, vmcoreinfo(4, ""))
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for i := range 4 * regions {
+				at := vmcore.Addr((i*(2*worker+1))%regions) << 21
+				if tr, err := s.Translate(base + at); err != nil || tr.Phys != vmcore.PhysAddr(at) {
+					t.Errorf("%v: %+v, %v", base+at, tr, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -154,9 +154,16 @@ func (h elfHeader) write(w *writer, sizes elfSizes) {
 	if !ok {
 		panic(fmt.Sprintf("vmcoretest: no ELF machine for %q", h.machine))
 	}
+	class, data := elf.ELFCLASS64, elf.ELFDATA2LSB
+	if w.WordSize == 4 {
+		class = elf.ELFCLASS32
+	}
+	if w.BigEndian {
+		data = elf.ELFDATA2MSB
+	}
 	w.bytes([]byte(elf.ELFMAG))
-	w.u8(map[int]uint8{4: uint8(elf.ELFCLASS32), 8: uint8(elf.ELFCLASS64)}[w.WordSize])
-	w.u8(map[bool]uint8{false: uint8(elf.ELFDATA2LSB), true: uint8(elf.ELFDATA2MSB)}[w.BigEndian])
+	w.u8(uint8(class))
+	w.u8(uint8(data))
 	w.u8(uint8(elf.EV_CURRENT))
 	w.padTo(elf.EI_NIDENT)
 	w.u16(uint16(elf.ET_CORE))
@@ -178,27 +185,24 @@ func (h elfHeader) write(w *writer, sizes elfSizes) {
 		w.u16(uint16(h.phnum))
 	}
 	w.u16(uint16(sizes.section))
-	w.u16(map[bool]uint16{true: 1}[h.shoff != 0]) // e_shnum
-	w.u16(0)                                      // e_shstrndx
+	if h.shoff != 0 {
+		w.u16(1) // e_shnum
+	} else {
+		w.u16(0)
+	}
+	w.u16(0) // e_shstrndx
 }
 
 // writeSection writes section 0, which has the number of program headers in
 // sh_info when the ELF header cannot hold it.
 func (h elfHeader) writeSection(w *writer) {
-	w.u32(0) // sh_name
-	w.u32(0) // sh_type
-	w.word(0)
-	w.word(0)
-	w.word(0)
-	w.word(0) // sh_flags to sh_size
-	w.u32(0)  // sh_link
+	w.zeros(2*4 + 4*w.WordSize + 4) // sh_name to sh_link
 	if h.extended {
-		w.u32(uint32(h.phnum))
+		w.u32(uint32(h.phnum)) // sh_info
 	} else {
 		w.u32(0)
 	}
-	w.word(0)
-	w.word(0) // sh_addralign, sh_entsize
+	w.zeros(2 * w.WordSize) // sh_addralign, sh_entsize
 }
 
 func writeProgram(w *writer, typ elf.ProgType, s Segment, off uint64) {

@@ -2,6 +2,7 @@ package vmcoretest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kdbg/kdbg/vmcore"
 )
@@ -90,7 +91,7 @@ func QEMUState(named map[string]uint64) Note {
 	w := &writer{Layout: X86_64.Layout}
 	w.u32(1)   // version
 	w.u32(440) // size
-	all := order(named, append(append(append([]string(nil), qemuRegisters...), qemuSegments...), qemuControl...))
+	all := order(named, slices.Concat(qemuRegisters, qemuSegments, qemuControl))
 	for i, v := range all {
 		if i >= len(qemuRegisters) && i < len(qemuRegisters)+len(qemuSegments) {
 			w.zeros(16) // selector, limit, flags, padding
