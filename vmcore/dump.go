@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"strings"
 	"time"
 )
@@ -184,11 +185,16 @@ func fromELF(e *elfFile, opts *Options) *Dump {
 		warnings: e.warnings,
 		cpus:     e.notes.cpus(e.machine),
 	}
-	d.info = chooseInfo(opts, e.notes.vmcoreinfo)
 	if e.kcore {
 		d.format.Name = formatKcore
+		d.format.Live = e.file.size < 0
 		d.virtual = virtualMemory{e.virt}
 	}
+	if d.format.Live && e.notes.vmcoreinfo == nil {
+		where, _ := os.ReadFile("/sys/kernel/vmcoreinfo") // old kernels may lack it
+		e.notes.vmcoreinfo = sysInfo(e, string(where), d.arch)
+	}
+	d.info = chooseInfo(opts, e.notes.vmcoreinfo)
 	if d.pageSize = d.info.PageSize(); d.pageSize == 0 {
 		d.pageSize = d.arch.pageSize()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Constants of ELF files (include/uapi/linux/elf.h).
@@ -50,6 +51,21 @@ type elfHeader struct {
 	phnum     uint32
 }
 
+// Fields of an ELF header that follow its first addresses: how many words and
+// how many bytes they come after e_entry, which is at 24.
+type elfField struct{ words, bytes int }
+
+var (
+	ePhoff     = elfField{1, 0}
+	eShoff     = elfField{2, 0}
+	eFlags     = elfField{3, 0}
+	ePhentsize = elfField{3, 6}
+	ePhnum     = elfField{3, 8}
+)
+
+// at returns the offset of a field in the file.
+func (h *elfHeader) at(f elfField) int64 { return int64(24 + f.words*h.layout.WordSize + f.bytes) }
+
 // programHeader is an Elf32_Phdr or Elf64_Phdr.
 type programHeader struct {
 	typ                              uint32
@@ -89,56 +105,91 @@ func newELF(f fileAt) (*elfFile, error) {
 		return nil, err
 	}
 	e := &elfFile{file: f, header: h, machine: elfArch(h.machine, h.layout)}
+	if err := e.readNotes(headers); err != nil {
+		return nil, err
+	}
+	loads := slices.DeleteFunc(headers, func(ph programHeader) bool {
+		return ph.typ != ptLoad || ph.memsz == 0 && ph.filesz == 0
+	})
+	if len(loads) == 0 {
+		return nil, &FormatError{File: f.name, Off: int64(h.phoff), Msg: "ELF core without memory: no PT_LOAD among its program headers"}
+	}
+	e.load(loads)
+	e.checkComplete(loads)
+	return e, nil
+}
+
+// readNotes reads the notes. Damaged ones are left out with a warning: memory is
+// of use without them.
+func (e *elfFile) readNotes(headers []programHeader) error {
 	for i, ph := range headers {
 		if ph.typ != ptNote {
 			continue
 		}
-		if err := e.notes.read(f.r, ph.off, ph.filesz, e.machine); err != nil {
-			if refused := refusedError(f.name, err); refused != nil {
-				return nil, refused
-			}
+		err := e.notes.read(e.file.r, ph.off, ph.filesz, e.machine)
+		if refused := refusedError(e.file.name, err); refused != nil {
+			return refused
+		}
+		if err != nil {
 			e.warnings = append(e.warnings, fmt.Sprintf("notes of program header %d: %v", i, err))
 		}
 	}
 	if e.notes.userProcess {
-		return nil, &UnrecognizedError{Name: f.name, Looks: "the core of a user process", hint: "give kdbg the dump of a kernel; gdb reads this one"}
+		return &UnrecognizedError{Name: e.file.name, Looks: "the core of a user process", hint: "give kdbg the dump of a kernel; gdb reads this one"}
 	}
-	e.load(headers)
-	if len(e.segments) == 0 {
-		return nil, &FormatError{File: f.name, Off: int64(h.phoff), Msg: "ELF core without memory: no PT_LOAD among its program headers"}
-	}
-	return e, nil
+	e.kcore = e.notes.kcore
+	return nil
 }
 
-// load makes the address spaces out of the program headers.
-func (e *elfFile) load(headers []programHeader) {
-	noPhys := uint64(math.MaxUint64)
-	if e.header.layout.WordSize == 4 {
-		noPhys = math.MaxUint32
-	}
-	var phys, virt []span
-	var wants uint64
-	for _, ph := range headers {
-		// Old kernels left p_memsz of /proc/vmcore's segments at 0.
+// load makes the address spaces out of the PT_LOADs.
+func (e *elfFile) load(loads []programHeader) {
+	noPhys := e.noPhys(loads)
+	e.segments = make([]Segment, len(loads))
+	for i := range loads {
+		ph := &loads[i]
 		ph.memsz = max(ph.memsz, ph.filesz)
-		if ph.typ != ptLoad || ph.memsz == 0 {
-			continue
-		}
 		s := Segment{Virt: Addr(ph.vaddr), Phys: PhysAddr(ph.paddr), PhysValid: ph.paddr != noPhys, MemSize: ph.memsz, FileSize: ph.filesz}
-		e.segments = append(e.segments, s)
-		if s.PhysValid {
-			phys = place(phys, ph.paddr, ph, e.file.size)
-		} else {
-			e.kcore = true
+		e.kcore = e.kcore || !s.PhysValid
+		e.segments[i] = s
+	}
+	e.phys = e.space(loads, func(ph programHeader) (uint64, bool) { return ph.paddr, ph.paddr != noPhys })
+	if e.kcore {
+		e.virt = e.space(loads, func(ph programHeader) (uint64, bool) { return ph.vaddr, true })
+	}
+}
+
+// noPhys returns the p_paddr of segments that have no physical address. It is -1
+// in /proc/kcore.
+func (e *elfFile) noPhys(loads []programHeader) uint64 {
+	// It was 0 for all before Linux kernel commit 464920104bf7 ("/proc/kcore:
+	// update physical address for kcore ram and text") (in v4.11).
+	if e.kcore && !slices.ContainsFunc(loads, func(ph programHeader) bool { return ph.paddr != 0 }) {
+		return 0
+	}
+	if e.header.layout.WordSize == 4 {
+		return math.MaxUint32
+	}
+	return math.MaxUint64
+}
+
+// space makes the address space in which each segment is at address at.
+func (e *elfFile) space(loads []programHeader, at func(programHeader) (a uint64, ok bool)) spans {
+	all := make([]span, 0, len(loads))
+	for _, ph := range loads {
+		if a, ok := at(ph); ok {
+			all = place(all, a, ph, e.file.size)
 		}
-		virt = place(virt, ph.vaddr, ph, e.file.size)
+	}
+	return newSpans(e.file, all)
+}
+
+// checkComplete warns of a dump that lacks some of its memory.
+func (e *elfFile) checkComplete(headers []programHeader) {
+	wants := uint64(0)
+	for _, ph := range headers {
 		if ph.filesz != 0 {
 			wants = max(wants, saturatingAdd(ph.off, ph.filesz))
 		}
-	}
-	e.phys = newSpans(e.file, phys)
-	if e.kcore = e.kcore || e.notes.kcore; e.kcore {
-		e.virt = newSpans(e.file, virt)
 	}
 	if size := e.file.size; size >= 0 && wants > uint64(size) {
 		e.warnings = append(e.warnings, fmt.Sprintf("file ends at %#x, header wants %#x: %d KiB of memory are missing", size, wants, e.usage().Missing>>10))
@@ -151,13 +202,11 @@ func (e *elfFile) load(headers []programHeader) {
 // place appends what a segment at address a consists of: the bytes that the file
 // has, those that it lacks because it was cut, and those left out on purpose.
 func place(to []span, a uint64, ph programHeader, fileSize int64) []span {
-	inFile := ph.filesz
-	if end := uint64(math.MaxInt64); fileSize >= 0 || ph.off+ph.filesz > end {
-		if fileSize >= 0 {
-			end = uint64(fileSize)
-		}
-		inFile = min(ph.filesz, end-min(ph.off, end))
+	end := uint64(math.MaxInt64)
+	if fileSize >= 0 {
+		end = uint64(fileSize)
 	}
+	inFile := min(ph.filesz, end-min(ph.off, end))
 	parts := [...]struct {
 		size  uint64
 		state PageState
@@ -211,11 +260,9 @@ func readELFHeader(f fileAt) (elfHeader, error) {
 	}
 	l := h.layout
 	h.typ, h.machine = l.Uint16(b[16:]), l.Uint16(b[18:])
-	word := b[24+l.WordSize:] // e_phoff, after e_entry
-	h.phoff, h.shoff = l.Word(word), l.Word(word[l.WordSize:])
-	half := word[2*l.WordSize:] // e_flags
-	h.flags = l.Uint32(half)
-	h.phentsize, h.phnum = l.Uint16(half[6:]), uint32(l.Uint16(half[8:]))
+	h.phoff, h.shoff = l.Word(b[h.at(ePhoff):]), l.Word(b[h.at(eShoff):])
+	h.flags = l.Uint32(b[h.at(eFlags):])
+	h.phentsize, h.phnum = l.Uint16(b[h.at(ePhentsize):]), uint32(l.Uint16(b[h.at(ePhnum):]))
 	if h.typ != elfCore || h.phnum != phnumExtra || h.shoff == 0 {
 		return h, nil
 	}
@@ -225,7 +272,7 @@ func readELFHeader(f fileAt) (elfHeader, error) {
 		infoAt = 44
 	}
 	if h.shoff > math.MaxInt64-infoAt {
-		return h, &FormatError{File: f.name, Off: 0, Msg: fmt.Sprintf("section headers at %#x, which no file reaches", h.shoff)}
+		return h, &FormatError{File: f.name, Off: h.at(eShoff), Msg: fmt.Sprintf("section headers at %#x, which no file reaches", h.shoff)}
 	}
 	if err := f.readFull(b[:4], int64(h.shoff+infoAt), "section header 0, which has the number of program headers"); err != nil {
 		return h, err
@@ -234,8 +281,8 @@ func readELFHeader(f fileAt) (elfHeader, error) {
 	return h, nil
 }
 
-// readProgramHeaders reads them in pieces, so that a count which the file does
-// not bear out costs nothing.
+// readProgramHeaders reads them, in pieces so that there is never a second copy
+// of them all.
 func readProgramHeaders(f fileAt, h elfHeader) ([]programHeader, error) {
 	size := 56 // of an Elf64_Phdr
 	if h.layout.WordSize == 4 {
@@ -244,18 +291,21 @@ func readProgramHeaders(f fileAt, h elfHeader) ([]programHeader, error) {
 	stride := int(h.phentsize)
 	switch {
 	case h.phnum == 0:
-		return nil, &FormatError{File: f.name, Off: 0, Msg: "ELF core without program headers"}
+		return nil, &FormatError{File: f.name, Off: h.at(ePhnum), Msg: "ELF core without program headers"}
 	case stride < size:
-		return nil, &FormatError{File: f.name, Off: 0, Msg: fmt.Sprintf("program headers of %d bytes; they have %d", stride, size)}
+		return nil, &FormatError{File: f.name, Off: h.at(ePhentsize), Msg: fmt.Sprintf("program headers of %d bytes; they have %d", stride, size)}
 	case h.phnum > maxProgramHeaders:
-		return nil, &FormatError{File: f.name, Off: 0, Msg: fmt.Sprintf("%d program headers; kdbg reads up to %d", h.phnum, maxProgramHeaders)}
+		return nil, &FormatError{File: f.name, Off: h.at(ePhnum), Msg: fmt.Sprintf("%d program headers; kdbg reads up to %d", h.phnum, maxProgramHeaders)}
 	case h.phoff > math.MaxInt64/2:
-		return nil, &FormatError{File: f.name, Off: 0, Msg: fmt.Sprintf("program headers at %#x, which no file reaches", h.phoff)}
+		return nil, &FormatError{File: f.name, Off: h.at(ePhoff), Msg: fmt.Sprintf("program headers at %#x, which no file reaches", h.phoff)}
 	}
 	const perRead = 1024
 	what := fmt.Sprintf("%d program headers", h.phnum)
+	if end := int64(h.phoff) + int64(h.phnum)*int64(stride); f.size >= 0 && end > f.size {
+		return nil, f.truncated(int64(h.phoff), f.size, what)
+	}
 	buf := make([]byte, min(int(h.phnum), perRead)*stride)
-	var headers []programHeader
+	headers := make([]programHeader, 0, h.phnum)
 	for i := 0; i < int(h.phnum); i += perRead {
 		b := buf[:min(int(h.phnum)-i, perRead)*stride]
 		if err := f.readFull(b, int64(h.phoff)+int64(i)*int64(stride), what); err != nil {
@@ -291,12 +341,15 @@ func (f fileAt) readFull(p []byte, off int64, what string) error {
 		return refused
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		return &FormatError{
-			File: f.name,
-			Off:  off,
-			Msg:  fmt.Sprintf("file ends at %#x within %s", off+int64(n), what),
-			Err:  ErrTruncated,
+		end := f.size
+		if end < 0 {
+			end = off + int64(n)
 		}
+		return f.truncated(off, end, what)
 	}
 	return &FormatError{File: f.name, Off: off, Msg: what, Err: err}
+}
+
+func (f fileAt) truncated(off, end int64, what string) error {
+	return &FormatError{File: f.name, Off: off, Msg: fmt.Sprintf("file ends at %#x within %s", end, what), Err: ErrTruncated}
 }

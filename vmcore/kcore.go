@@ -2,6 +2,7 @@ package vmcore
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 )
@@ -17,8 +18,23 @@ func isKcore(name string) bool {
 	return base == "kcore" && filepath.Base(dir) == "proc"
 }
 
-// isLive reports whether a file is the running kernel's memory.
-func isLive(f fileAt) bool { return f.size < 0 }
+// sysInfo returns the VMCOREINFO of the running kernel from where it says that
+// its note is: the physical address and the size, in hexadecimal. Its
+// /proc/kcore has no note before Linux kernel commit 23c85094fe18 ("proc/kcore:
+// add vmcoreinfo note to /proc/kcore") (in v4.19). The result is nil where that
+// does not work either.
+func sysInfo(s store, where string, arch Arch) *VMCOREINFO {
+	var at, size uint64
+	if _, err := fmt.Sscanf(where, "%v %x", &at, &size); err != nil || size > maxVMCOREINFO {
+		return nil
+	}
+	note := make([]byte, size)
+	if _, err := (&Dump{store: s}).ReadPhys(note, PhysAddr(at)); err != nil {
+		return nil
+	}
+	n, _ := parseNotes(note, arch) // half a VMCOREINFO is of use, too
+	return n.vmcoreinfo
+}
 
 // PermissionError reports a dump, or a running kernel's memory, that may not be
 // read. It wraps the error of the system, and so is fs.ErrPermission.

@@ -136,8 +136,8 @@ func (r *noteReader) next() (noteHeader, error) {
 		l := r.layout
 		nameSize := l.Uint32(head)
 		note.descSize, note.typ = l.Uint32(head[4:]), l.Uint32(head[8:])
-		if nameSize == 0 && note.descSize == 0 {
-			r.end += 4 // padding, as behind the notes of each CPU
+		if nameSize == 0 { // padding, as behind the notes of each CPU
+			r.end += 4
 			continue
 		}
 		nameOff := r.end + 12

@@ -63,17 +63,19 @@ func newDump(files []fileAt, opts *Options) (*Dump, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	flattened := false
 	var head []byte
+	var wrapped []*flattened
 	for i := range files {
 		var err error
 		if head, err = readHead(files[i]); err != nil {
 			return nil, err
 		}
 		if sniffFlattened(head) {
-			flattened = true
 			if files[i], err = newFlattened(files[i]); err != nil {
 				return nil, err
+			}
+			if w, ok := files[i].r.(*flattened); ok {
+				wrapped = append(wrapped, w)
 			}
 			if head, err = readHead(files[i]); err != nil {
 				return nil, err
@@ -83,23 +85,31 @@ func newDump(files []fileAt, opts *Options) (*Dump, error) {
 			return nil, unrecognized(files[i], head, len(files) > 1)
 		}
 	}
-	var d *Dump
+	d, err := openFormat(files, head, opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range wrapped {
+		d.format.Flattened = true
+		d.warnings = append(d.warnings, w.warnings()...)
+	}
+	return d, nil
+}
+
+// openFormat opens files of a format known to be one that kdbg reads.
+func openFormat(files []fileAt, head []byte, opts *Options) (*Dump, error) {
 	if sniffELF(head) {
 		e, err := newELF(files[0])
 		if err != nil {
 			return nil, err
 		}
-		d = fromELF(e, opts)
-		d.format.Live = isLive(files[0])
-	} else {
-		k, err := newKdump(files, opts)
-		if err != nil {
-			return nil, err
-		}
-		d = fromKdump(k, opts)
+		return fromELF(e, opts), nil
 	}
-	d.format.Flattened = flattened
-	return d, nil
+	k, err := newKdump(files, opts)
+	if err != nil {
+		return nil, err
+	}
+	return fromKdump(k, opts), nil
 }
 
 func sniffELF(head []byte) bool { return bytes.HasPrefix(head, []byte(elfMagic)) }

@@ -41,6 +41,9 @@ type spans struct {
 // file win over bytes that should be there, and those over excluded ones: a
 // vmcore lists the kernel's text once by itself and once as part of RAM.
 func newSpans(file fileAt, overlapping []span) spans {
+	if disjoint(overlapping) {
+		return spans{file: file, all: overlapping}
+	}
 	var all []span
 	for _, state := range []PageState{Present, Missing, Excluded} {
 		var layer []span
@@ -53,6 +56,16 @@ func newSpans(file fileAt, overlapping []span) spans {
 		all = underlay(all, layer)
 	}
 	return spans{file: file, all: all}
+}
+
+// disjoint reports whether spans are in ascending order and none overlaps.
+func disjoint(all []span) bool {
+	for i := 1; i < len(all); i++ {
+		if all[i].first <= all[i-1].last {
+			return false
+		}
+	}
+	return true
 }
 
 // underlay adds to the disjoint spans of top those parts of bottom that top
@@ -99,7 +112,7 @@ func (m spans) read(p []byte, a uint64) (int, PageState, error) {
 	case Present:
 		return m.readFile(p[:n], s.off+int64(a-s.first))
 	case Missing:
-		return n, Missing, m.truncated(s)
+		return n, Missing, m.truncated(s, a)
 	}
 	return n, s.state, nil
 }
@@ -117,10 +130,10 @@ func (m spans) readFile(p []byte, off int64) (int, PageState, error) {
 	return len(p), Missing, &FormatError{File: m.file.name, Off: off, Msg: "unreadable", Err: err}
 }
 
-func (m spans) truncated(s span) error {
+func (m spans) truncated(s span, a uint64) error {
 	return &FormatError{
 		File: m.file.name,
-		Off:  s.off,
+		Off:  s.off + int64(a-s.first),
 		Msg:  fmt.Sprintf("file ends at %#x, header wants %#x", m.file.size, uint64(s.off)+(s.last-s.first+1)),
 		Err:  ErrTruncated,
 	}

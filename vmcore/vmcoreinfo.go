@@ -170,6 +170,9 @@ func validPageSize(n uint64) bool {
 // counts most: it marks the copy that the crashing kernel itself brought up to
 // date, rather than what an older boot left in memory.
 func (v *VMCOREINFO) rank() int {
+	if v == nil {
+		return 0
+	}
 	_, stext := v.Symbol("_stext")
 	if v.Release() == "" || v.PageSize() == 0 || !stext {
 		return 0
