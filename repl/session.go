@@ -93,12 +93,16 @@ func (s *Session) Report(line string, err error) {
 	}
 	s.Flush() // what came before the error stands before it
 	w := &safeWriter{ctx: context.Background(), w: s.errs}
-	var at *expr.Error
-	if errors.As(err, &at) {
-		fmt.Fprintf(w, "%s\n", at.Caret())
+	text := err.Error()
+	// A caret under all of an expression would say nothing.
+	if at, ok := err.(*expr.Error); ok {
+		text = at.Msg
+		if at.Pos > 0 || at.End < len(at.Src) {
+			fmt.Fprintf(w, "%s\n", at.Caret())
+		}
 	}
-	s.errs.Write([]byte(errorStyle.Sprint("error: ")))
-	fmt.Fprintf(w, "%v\n", err)
+	io.WriteString(s.errs, errorStyle.Sprint("error: "))
+	fmt.Fprintf(w, "%s\n", text)
 	if hint := kernel.Hint(err); hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", hint)
 	}

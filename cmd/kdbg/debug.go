@@ -117,6 +117,10 @@ func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.Lin
 
 // prompt runs what a person types at a terminal.
 func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File) error {
+	// ^C ends a command, never the session: between two commands nobody listens.
+	ignored := make(chan os.Signal, 1)
+	signal.Notify(ignored, os.Interrupt)
+	defer signal.Stop(ignored)
 	s := repl.New(k, os.Stdout, os.Stderr, &repl.Options{
 		JSON:        o.json,
 		Interactive: true,

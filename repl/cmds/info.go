@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -174,10 +175,10 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 			"--vmcoreinfo FILE takes the text that another dump of this boot has",
 		})
 	}
-	if r.Types > 0 && r.Variables == 0 {
+	if r.Types > 0 && !slices.ContainsFunc(k.Types().Sections(), isOrdinary) {
 		r.Problems = append(r.Problems, problem{
-			"no types of variables: the kernel's BTF describes types and not its variables",
-			"print *(struct task_struct *)&init_task gives a variable a type",
+			"no types of variables, except for per-CPU ones: the kernel's BTF leaves them out",
+			"*(struct task_struct *)&init_task gives a variable a type",
 		})
 	}
 	var missing *kernel.MissingPartError
@@ -185,6 +186,10 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 		add(modErr)
 	}
 }
+
+// isOrdinary reports whether a section of BTF holds variables that are not
+// per-CPU: those are all that a kernel describes as it comes.
+func isOrdinary(section string) bool { return !strings.Contains(section, "percpu") }
 
 // addSamples adds where structures of the kernel fall, and advice where many of
 // them were filtered out.

@@ -2,6 +2,7 @@ package cmds
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -56,12 +57,16 @@ func runSym(ctx context.Context, env *Env, args string) error {
 }
 
 // address evaluates an expression that stands for an address: a number, a
-// pointer, or an object in memory that is none of both.
+// pointer, a symbol without a type, or an object in memory that is no number.
 func (e *Env) address(ctx context.Context, src string) (vmcore.Addr, error) {
 	if u, err := strconv.ParseUint(src, 0, 64); err == nil {
 		return vmcore.Addr(u), nil
 	}
 	v, err := e.eval(ctx, src)
+	var untyped *kernel.UntypedError
+	if errors.As(err, &untyped) && untyped.Symbol.Name == src {
+		return untyped.Symbol.Addr, nil
+	}
 	if err != nil {
 		return 0, err
 	}
