@@ -31,7 +31,7 @@ func TestImageBounds(t *testing.T) {
 		{"hostile image area", "x86_64", "NUMBER(phys_base)=0\nNUMBER(KERNEL_IMAGE_SIZE)=-1\nSYMBOL(_stext)=1000\n", nil,
 			"0xffffffff80000000..0xffffffffc0000000 at 0x0"},
 		{"segment", "x86_64", "", text,
-			"0xffffffff80000000..0xffffffffc0000000 at -0x1f000000"},
+			"0xffffffffa0000000..0xffffffffc0000000 at 0x1000000"},
 		{"VMCOREINFO before segment", "x86_64", "NUMBER(phys_base)=4096\n", text,
 			"0xffffffff80000000..0xffffffffc0000000 at 0x1000"},
 		{"aarch64", "aarch64", "NUMBER(kimage_voffset)=0xffff7fff80000000\nSYMBOL(_stext)=ffff800080010000\n", nil,

@@ -21,29 +21,35 @@ const (
 	x86ProtNone = 1 << 8 // when not present
 )
 
-// x86Image finds phys_base in VMCOREINFO (Linux v4.10 and later), else from a
-// segment inside the image area. The area ends where modules start.
+// x86Image finds phys_base in VMCOREINFO (Linux v4.10 and later), else from the
+// lowest segment inside the image area. The area ends where modules start.
 func x86Image(info *vmcore.VMCOREINFO, segs []vmcore.Segment) (linear, error) {
 	size := uint64(x86ImageSize)
 	if n, ok := info.Number("KERNEL_IMAGE_SIZE"); ok && n > 0 && n <= 2<<30-x86Align {
 		size = uint64(n)
 	}
 	m := linear{start: x86KernelMap, end: vmcore.Addr(x86KernelMap + size)}
-	if stext, ok := info.Symbol("_stext"); ok && stext >= m.start && stext < m.end {
+	inArea := func(a vmcore.Addr) bool { return a >= x86KernelMap && a < m.end }
+	if stext, ok := info.Symbol("_stext"); ok && inArea(stext) {
 		m.start = stext &^ (x86Align - 1)
 	}
 	if base, ok := info.Number("phys_base"); ok {
 		m.delta = x86KernelMap - uint64(base)
 		return m, nil
 	}
+	lowest := m.end
 	for _, s := range segs {
-		if s.PhysValid && s.Virt >= x86KernelMap && s.Virt < m.end {
+		if s.PhysValid && inArea(s.Virt) && s.Virt < lowest {
+			lowest = s.Virt
 			m.delta = uint64(s.Virt) - uint64(s.Phys)
-			return m, nil
 		}
 	}
-	return linear{}, fmt.Errorf("no NUMBER(phys_base) in VMCOREINFO and no segment in the image's area at %v: %w",
-		vmcore.Addr(x86KernelMap), vmcore.ErrNotFound)
+	if lowest == m.end {
+		return linear{}, fmt.Errorf("no NUMBER(phys_base) in VMCOREINFO and no segment in the image's area at %v: %w",
+			vmcore.Addr(x86KernelMap), vmcore.ErrNotFound)
+	}
+	m.start = max(m.start, lowest&^(x86Align-1))
+	return m, nil
 }
 
 // x86Params finds the kernel's top page table, which is in the image.
