@@ -30,18 +30,11 @@ func FromKernel(mem vmcore.Memory, start, stop vmcore.Addr, layout vmcore.Layout
 	return Load(raw, layout)
 }
 
-// read returns n bytes of memory. It allocates as it goes, so that a size that
-// lies costs no more than the memory there is.
+// read returns n bytes of memory.
 func read(mem vmcore.Memory, a vmcore.Addr, n uint64) ([]byte, error) {
-	const step = 16 << 20
-	var raw []byte
-	for done := uint64(0); done < n; {
-		m := int(min(n-done, step))
-		raw = slices.Grow(raw, m)[:len(raw)+m]
-		if _, err := mem.ReadMemory(raw[done:], a+vmcore.Addr(done)); err != nil {
-			return nil, fmt.Errorf("kernel BTF at %s: %w", a, err)
-		}
-		done += uint64(m)
+	raw, err := vmcore.ReadLarge(mem, a, int(n))
+	if err != nil {
+		return nil, fmt.Errorf("kernel BTF at %s: %w", a, err)
 	}
 	return raw, nil
 }
