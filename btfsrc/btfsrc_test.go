@@ -169,8 +169,8 @@ func TestBadReferences(t *testing.T) {
 	want := strings.Join([]string{
 		"struct <bad type id 99> *;",
 		"struct broken {\n    struct <bad type id 4294967295> a;\n    struct <bad type id 99> *b;\n};",
-		"struct <bad name 0xabcdef> {\n};",
-		"struct <bad name 0xabcdef> {\n} *;",
+		"struct <bad name 0xabcdef> {};",
+		"struct <bad name 0xabcdef> {} *;",
 	}, "\n")
 	var got []string
 	for typ := range types.All() {

@@ -43,14 +43,14 @@ func (d *declarer) declare(typ btf.Type, text string) string {
 	for range maxDepth {
 		switch t := typ.(type) {
 		case *btf.Const:
-			quals, typ = append(quals, "const"), t.Type
+			quals, typ = qualify(quals, "const"), t.Type
 		case *btf.Volatile:
-			quals, typ = append(quals, "volatile"), t.Type
+			quals, typ = qualify(quals, "volatile"), t.Type
 		case *btf.Restrict:
-			quals, typ = append(quals, "restrict"), t.Type
+			quals, typ = qualify(quals, "restrict"), t.Type
 		case *btf.TypeTag:
 			if d.tags && isIdentifier(t.Value) {
-				tags = append(tags, "__"+t.Value)
+				tags = qualify(tags, "__"+t.Value)
 			}
 			typ = t.Type
 		case *btf.Pointer:
@@ -134,6 +134,15 @@ func (d *declarer) clip(text string) string {
 		return text[:maxDeclaration] + "…"
 	}
 	return text
+}
+
+// qualify adds a qualifier once: a constant array of constants is
+// const → array → const in BTF, and one const in C.
+func qualify(quals []string, q string) []string {
+	if slices.Contains(quals, q) {
+		return quals
+	}
+	return append(quals, q)
 }
 
 func tag(keyword, name string) string {

@@ -29,6 +29,7 @@ func TestDeclaration(t *testing.T) {
 		{&btf.Array{Nelems: 2, Type: &btf.Array{Nelems: 3, Type: integer}}, "m", "int m[2][3]"},
 		{&btf.Array{Type: char}, "tail", "char tail[]"},
 		{&btf.Const{Type: &btf.Array{Nelems: 5, Type: char}}, "", "const char [5]"},
+		{&btf.Const{Type: &btf.Array{Nelems: 5, Type: &btf.Const{Type: char}}}, "", "const char [5]"},
 		{&btf.Pointer{Target: &btf.Array{Nelems: 5, Type: char}}, "p", "char (*p)[5]"},
 		{&btf.Array{Nelems: 5, Type: &btf.Pointer{Target: char}}, "a", "char *a[5]"},
 		{&btf.Pointer{Target: &btf.FuncProto{Return: integer}}, "", "int (*)(void)"},
@@ -102,8 +103,8 @@ typedef struct {
 } atomic_t; /* size: 4 */`},
 		{KindStruct, "legacy", &DefinitionOptions{Offsets: true, Holes: true}, `
 struct legacy {
-    <unnamed> low:2;                            /*     0:0  2 bits */
-    <unnamed> high:3;                           /*     0:2  3 bits */
+    <unnamed> low : 2;                          /*     0:0  2 bits */
+    <unnamed> high : 3;                         /*     0:2  3 bits */
     /* padding: 27 bits */
 }; /* size: 4 */`},
 		{KindStruct, "task", nil, `
@@ -114,8 +115,8 @@ struct task {
         unsigned int count;
         atomic_t usage;
     };
-    unsigned int exiting:1;
-    unsigned int policy:3;
+    unsigned int exiting : 1;
+    unsigned int policy : 3;
     unsigned int __percpu *hits;
     int (*handler[2])(void *, const char *);
     char comm[16];
@@ -130,8 +131,8 @@ struct task {
         unsigned int count;                     /*    24         4 */
         atomic_t usage;                         /*    24         4 */
     };                                          /*    24         4 */
-    unsigned int exiting:1;                     /*    28:0   1 bit */
-    unsigned int policy:3;                      /*    28:1  3 bits */
+    unsigned int exiting : 1;                   /*    28:0   1 bit */
+    unsigned int policy : 3;                    /*    28:1  3 bits */
     /* hole: 28 bits */
     unsigned int __percpu *hits;                /*    32         8 */
     int (*handler[2])(void *, const char *);    /*    40        16 */
@@ -172,7 +173,7 @@ func TestDefinitionNested(t *testing.T) {
         long a;                                 /*     0         8 */
         long b;                                 /*     8         8 */
     } *next;                                    /*    24         8 */
-    int :5;                                     /*    32:0  5 bits */
+    int : 5;                                    /*    32:0  5 bits */
 } **; /* size: 40 */`
 	typ := &btf.Pointer{Target: &btf.Const{Type: &btf.Pointer{Target: outer}}}
 	got := Empty(little64).Definition(typ, &DefinitionOptions{Offsets: true})

@@ -96,6 +96,9 @@ func (d *definer) declare(typ btf.Type, name string, base uint64) string {
 }
 
 func (d *definer) block(head string, lines []string) string {
+	if len(lines) == 0 {
+		return head + " {}"
+	}
 	var s strings.Builder
 	s.WriteString(head + " {\n")
 	for _, line := range lines {
@@ -134,10 +137,7 @@ func (d *definer) member(f Field) string {
 	}
 	line := d.indent(0) + d.declare(f.Type, f.Name, base)
 	if f.BitSize != 0 {
-		if f.Name == "" {
-			line += " "
-		}
-		line += fmt.Sprintf(":%d", f.BitSize)
+		line += fmt.Sprintf(" : %d", f.BitSize)
 	}
 	line += ";"
 	if !d.opts.Offsets {
