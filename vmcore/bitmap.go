@@ -1,6 +1,7 @@
 package vmcore
 
 import (
+	"context"
 	"encoding/binary"
 	"math/bits"
 	"runtime"
@@ -123,14 +124,18 @@ const countChunk = 32
 
 // extend counts the blocks below i that are not counted yet.
 func (r *rankIndex) extend(i int) error {
+	t := r.bitmap.table
 	counted := len(r.sums) - 1
+	offset := func(block int) int64 { return r.bitmap.off + int64(r.first+uint64(block))*tableBlock }
+	if size := t.file.size; offset(i) > size {
+		return t.short(size, nil)
+	}
 	counts := make([]uint32, i-counted)
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(context.Background())
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for lo := 0; lo < len(counts); lo += countChunk {
+	for lo := 0; lo < len(counts) && ctx.Err() == nil; lo += countChunk {
 		chunk := counts[lo:min(lo+countChunk, len(counts))]
-		off := r.bitmap.off + int64(r.first+uint64(counted+lo))*tableBlock
-		g.Go(func() error { return r.bitmap.table.countOnes(chunk, off) })
+		g.Go(func() error { return t.countOnes(chunk, offset(counted+lo)) })
 	}
 	if err := g.Wait(); err != nil {
 		return err

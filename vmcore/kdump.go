@@ -46,6 +46,9 @@ func newKdump(files []fileAt, opts *Options) (*kdump, error) {
 		if err != nil {
 			return nil, err
 		}
+		if w, ok := f.r.(*flattened); ok {
+			k.allWarned = append(k.allWarned, w.warnings()...)
+		}
 		if len(files) > 1 && !h.split {
 			return nil, &FormatError{File: f.name, Off: h.blockSize, Msg: "not a volume of a split dump"}
 		}

@@ -185,10 +185,10 @@ func (h *kdumpHeader) bitmapBytes() int64 { return int64((h.maxPFN + 7) / 8) }
 // and the second which are in the file; a single one says both.
 func (h *kdumpHeader) bitmapOff() int64 { return (1 + h.subBlocks) * h.blockSize }
 
-func (h *kdumpHeader) twoBitmaps() bool {
-	blocks := (h.bitmapBytes() + h.blockSize - 1) / h.blockSize
-	return h.bitmapBlocks >= 2*blocks
-}
+// oneBitmap is how many blocks a bitmap takes.
+func (h *kdumpHeader) oneBitmap() int64 { return (h.bitmapBytes() + h.blockSize - 1) / h.blockSize }
+
+func (h *kdumpHeader) twoBitmaps() bool { return h.bitmapBlocks >= 2*h.oneBitmap() }
 
 // descriptorOff is the offset of the first page descriptor, behind the bitmaps.
 func (h *kdumpHeader) descriptorOff() int64 { return h.bitmapOff() + h.bitmapBlocks*h.blockSize }

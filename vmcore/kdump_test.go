@@ -316,6 +316,62 @@ func TestKdumpBadHeader(t *testing.T) {
 	}
 }
 
+func TestKdumpWarnings(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		opts vmcoretest.KdumpOptions
+		edit func(raw []byte) []byte
+		want string
+	}{
+		{name: "none"},
+		{
+			name: "newer", opts: vmcoretest.KdumpOptions{Version: 7},
+			want: "kdump header version 7 is newer than 6: read as 6",
+		},
+		{
+			name: "erased", opts: vmcoretest.KdumpOptions{EraseInfo: "erase jiffies"},
+			want: "makedumpfile erased some data: it reads as X",
+		},
+		{
+			name: "cut in the bitmaps", edit: func(raw []byte) []byte { return raw[:0x2345] },
+			want: "file truncated at 0x2345: its bitmaps end at 0x4000",
+		},
+		{
+			name: "cut in the data", edit: func(raw []byte) []byte { return raw[:0x6000] },
+			want: "file truncated at 0x6000: pages are missing",
+		},
+		{
+			name: "one byte short", edit: func(raw []byte) []byte { return raw[:len(raw)-1] },
+			want: "file truncated at #: pages are missing",
+		},
+		{
+			name: "bit of a page lost", edit: func(raw []byte) []byte { raw[0x3000] &^= 1 << 4; return raw },
+			want: "offset 0x3000: the bitmap of the dumped pages is damaged: pages may be taken for others",
+		},
+		{
+			name: "no VMCOREINFO", edit: func(raw []byte) []byte {
+				binary.LittleEndian.PutUint64(raw[offSub+32:], 1<<40)
+				return raw
+			},
+			want: "offset 0x10000000000: VMCOREINFO of 36 bytes in a file of #: file truncated",
+		},
+	} {
+		raw := machine(vmcoretest.X86_64, 4096).Kdump(&tc.opts)
+		if tc.edit != nil {
+			raw = tc.edit(raw)
+		}
+		got := strings.Join(openBytes(t, raw).Warnings(), "; ")
+		for _, length := range []string{fmt.Sprintf("%#x", len(raw)), fmt.Sprint(len(raw))} {
+			if !strings.Contains(tc.want, length) {
+				got = strings.ReplaceAll(got, length, "#")
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestKdumpBadPage(t *testing.T) {
 	put32 := binary.LittleEndian.PutUint32
 	put64 := binary.LittleEndian.PutUint64

@@ -170,14 +170,13 @@ func (v *volume) ranksFrom(pfn uint64) *rankIndex {
 // lost counts the pages whose bytes are behind the end of the file, or were
 // never written. Pages are written in order, so that it looks at descriptors
 // from the last one back to the first that is good, and at no more than limit.
-// Zero pages say nothing: their shared bytes are the first behind the
-// descriptors.
+// Zero pages say nothing, as their shared bytes are the first of all.
 func (v *volume) lost(limit uint64) (lost uint64) {
 	n, err := v.index(v.endPFN)
-	if err != nil {
+	if err != nil || n == 0 {
 		return 0
 	}
-	zero := uint64(v.descriptorOff()) + n*descriptorSize
+	first, _ := v.descriptorAt(0)
 	if room := uint64(max(0, v.file().size-v.descriptorOff())) / descriptorSize; room < n {
 		lost, n = n-room, room
 	}
@@ -186,14 +185,31 @@ func (v *volume) lost(limit uint64) (lost uint64) {
 		switch {
 		case err != nil || !v.holds(d):
 			lost++
-		case d.off != zero:
+		case d.off > first.off:
 			return lost
 		}
 	}
 	return lost
 }
 
-// What opening a file spends to notice that it ends early.
+// misplaced reports whether the data of the pages is not where the descriptors
+// end. The bitmap then has bits too many or too few, and the pages behind those
+// are taken for others. Only the file of a whole dump tells.
+func (v *volume) misplaced() bool {
+	n, err := v.index(v.endPFN)
+	if err != nil || n == 0 || v.split {
+		return false
+	}
+	first, err := v.descriptorAt(0)
+	if err != nil || !v.holds(first) {
+		return false
+	}
+	// The page that zero pages share comes first where there is one.
+	end := uint64(v.descriptorOff()) + n*descriptorSize
+	return first.off != end && first.off != end+uint64(v.blockSize)
+}
+
+// What opening a file spends to notice that it is damaged.
 const (
 	tailBitmap      = 1 << 20 // bytes of the largest bitmap it counts: 32 GiB of memory
 	tailDescriptors = 256
@@ -215,14 +231,26 @@ func (v *volume) warnings() []string {
 	if v.erase.size > 0 {
 		warn("makedumpfile erased some data: it reads as X")
 	}
-	if v.status&statusIncomplete != 0 {
+	incomplete := v.status&statusIncomplete != 0
+	if incomplete {
 		warn("the writing of the dump was cut short: pages are missing")
 	}
-	switch size := v.file().size; {
-	case size < v.descriptorOff():
+	if n := v.oneBitmap(); v.bitmapBlocks != n && v.bitmapBlocks != 2*n {
+		warn("header has %d blocks of bitmaps, where %#x pages take %d", v.bitmapBlocks, v.maxPFN, 2*n)
+	}
+	size := v.file().size
+	if size < v.descriptorOff() {
 		warn("file truncated at %#x: its bitmaps end at %#x", size, v.descriptorOff())
-	case v.bitmapBytes() <= tailBitmap && v.lost(tailDescriptors) > 0 && v.status&statusIncomplete == 0:
+		return all
+	}
+	if v.bitmapBytes() > tailBitmap {
+		return all
+	}
+	if !incomplete && v.lost(tailDescriptors) > 0 {
 		warn("file truncated at %#x: pages are missing", size)
+	}
+	if v.misplaced() {
+		warn("offset %#x: the bitmap of the dumped pages is damaged: pages may be taken for others", v.dumped.off)
 	}
 	return all
 }
