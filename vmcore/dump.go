@@ -190,11 +190,12 @@ func fromELF(e *elfFile, opts *Options) *Dump {
 		d.format.Live = e.file.size < 0
 		d.virtual = virtualMemory{e.virt}
 	}
-	if d.format.Live && e.notes.vmcoreinfo == nil {
-		where, _ := os.ReadFile("/sys/kernel/vmcoreinfo") // old kernels may lack it
-		e.notes.vmcoreinfo = sysInfo(e, string(where), d.arch)
+	info := e.notes.vmcoreinfo
+	if info == nil && d.format.Live {
+		where, _ := os.ReadFile("/sys/kernel/vmcoreinfo") // not every kernel has it
+		info = sysInfo(e, string(where), d.arch)
 	}
-	d.info = chooseInfo(opts, e.notes.vmcoreinfo)
+	d.info = chooseInfo(opts, info)
 	if d.pageSize = d.info.PageSize(); d.pageSize == 0 {
 		d.pageSize = d.arch.pageSize()
 	}
@@ -225,12 +226,12 @@ func fromKdump(k *kdump, opts *Options) *Dump {
 		pageSize: k.pageSize(),
 		warnings: k.warnings(),
 	}
-	notes, err := parseNotes(k.notes(), arch)
+	n, err := parseNotes(k.notes(), arch)
 	if err != nil {
 		d.warnings = append(d.warnings, fmt.Sprintf("notes: %v", err))
 	}
-	d.cpus = notes.cpus(arch)
-	d.info = chooseInfo(opts, parseVMCOREINFO(k.vmcoreinfo(), "sub-header"), notes.vmcoreinfo)
+	d.cpus = n.cpus(arch)
+	d.info = chooseInfo(opts, parseVMCOREINFO(k.vmcoreinfo(), "sub-header"), n.vmcoreinfo)
 	d.complete()
 	return d
 }

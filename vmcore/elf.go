@@ -20,7 +20,7 @@ const (
 	// not write to the end, for lack of space (DUMP_ELF_INCOMPLETE).
 	flagIncomplete = 1
 
-	// maxProgramHeaders bounds what a hostile count can cost: 64 bytes for each.
+	// maxProgramHeaders bounds what a hostile count can cost: some 150 bytes each.
 	// A kernel needs one for each range of RAM.
 	maxProgramHeaders = 1 << 20
 )
@@ -90,6 +90,7 @@ var _ store = (*elfFile)(nil)
 func (e *elfFile) read(p []byte, a PhysAddr) (int, PageState, error) {
 	return e.phys.read(p, uint64(a))
 }
+
 func (e *elfFile) usage() Usage { return e.phys.usage() }
 
 func newELF(f fileAt) (*elfFile, error) {
@@ -122,10 +123,12 @@ func newELF(f fileAt) (*elfFile, error) {
 // readNotes reads the notes. Damaged ones are left out with a warning: memory is
 // of use without them.
 func (e *elfFile) readNotes(headers []programHeader) error {
+	sections := 0
 	for i, ph := range headers {
-		if ph.typ != ptNote {
+		if ph.typ != ptNote || sections == maxSections {
 			continue
 		}
+		sections++
 		err := e.notes.read(e.file.r, ph.off, ph.filesz, e.machine)
 		if refused := refusedError(e.file.name, err); refused != nil {
 			return refused
@@ -192,7 +195,7 @@ func (e *elfFile) checkComplete(headers []programHeader) {
 		}
 	}
 	if size := e.file.size; size >= 0 && wants > uint64(size) {
-		e.warnings = append(e.warnings, fmt.Sprintf("file ends at %#x, header wants %#x: %d KiB of memory are missing", size, wants, e.usage().Missing>>10))
+		e.warnings = append(e.warnings, fmt.Sprintf("file ends at %#x, header wants %#x", size, wants))
 	}
 	if e.header.flags&flagIncomplete != 0 {
 		e.warnings = append(e.warnings, "makedumpfile marked the dump as incomplete: it ran out of space")

@@ -9,7 +9,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -144,7 +143,7 @@ func TestELFTruncated(t *testing.T) {
 	cut := len(raw) - 0x1800
 	d := openBytes(t, raw[:cut])
 
-	want := fmt.Sprintf("file ends at %#x, header wants %#x: 6 KiB of memory are missing", cut, len(raw))
+	want := fmt.Sprintf("file ends at %#x, header wants %#x", cut, len(raw))
 	if diff := cmp.Diff([]string{want}, d.Warnings()); diff != "" {
 		t.Errorf("Warnings (-want +got):\n%s", diff)
 	}
@@ -363,23 +362,27 @@ func (s sparse) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// TestELFHuge has notes without end and a terabyte of memory: opening reads
-// neither.
-func TestELFHuge(t *testing.T) {
+// hugeELF is a core with a terabyte of memory, and notes without end.
+func hugeELF() sparse {
 	src := &vmcoretest.Dump{Segments: []vmcoretest.Segment{{Phys: 0, Data: []byte{0}}}, VMCOREINFO: "OSRELEASE=6.12.0\n"}
 	raw := src.ELF(nil)
 	le := binary.LittleEndian
 	le.PutUint64(raw[64+32:], 1<<40)    // p_filesz of the notes
 	le.PutUint64(raw[64+56+32:], 1<<40) // of the segment
-	le.PutUint64(raw[64+56+40:], 1<<40)
-	d, err := vmcore.New(sparse{raw, 1 << 41}, 1<<41, nil)
+	le.PutUint64(raw[64+56+40:], 1<<40) // p_memsz
+	return sparse{raw, 1 << 41}
+}
+
+func TestELFHuge(t *testing.T) {
+	huge := hugeELF()
+	d, err := vmcore.New(huge, huge.size, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := d.Info().Release(), "6.12.0"; got != want {
 		t.Errorf("release %q, want %q", got, want)
 	}
-	if w := d.Warnings(); len(w) != 1 || !strings.Contains(w[0], "notes go on after 64 MiB") {
+	if w := d.Warnings(); len(w) != 0 {
 		t.Errorf("Warnings = %q", w)
 	}
 	if n, err := d.ReadPhys(make([]byte, 8), 1<<40-8); n != 8 {
@@ -415,6 +418,15 @@ func BenchmarkOpenELF(b *testing.B) {
 			}
 		})
 	}
+	b.Run("memory=1TiB", func(b *testing.B) {
+		huge := hugeELF()
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := vmcore.New(huge, huge.size, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func BenchmarkReadPhysELF(b *testing.B) {

@@ -21,9 +21,11 @@ const (
 // Bounds on notes, which even a small file can overstate.
 const (
 	maxNoteName = 64
-	maxNoteRead = 64 << 20 // bytes read in all; device dumps are skipped, not read
+	maxNoteRead = 32 << 20 // bytes read in all; device dumps are skipped, not read
+	maxPadding  = 64 << 10 // bytes of zeros in a row; more are no notes
 	noteBuffer  = 64 << 10 // bytes read at once
 	maxCPUs     = 1 << 16
+	maxSections = 1 << 10 // PT_NOTEs; the kernel joins all notes in one
 )
 
 // notes is what the ELF notes of a dump say. The zero value has read none.
@@ -124,13 +126,14 @@ type noteReader struct {
 
 // next returns the next note, and io.EOF after the last one.
 func (r *noteReader) next() (noteHeader, error) {
+	start := r.end
 	for {
 		note := noteHeader{off: r.base + r.end}
 		head, err := r.peek(r.end, 12)
 		if err != nil {
 			return note, r.fail(note, err)
 		}
-		if head == nil {
+		if head == nil || r.end-start > maxPadding {
 			return note, io.EOF
 		}
 		l := r.layout
@@ -157,8 +160,8 @@ func (r *noteReader) next() (noteHeader, error) {
 }
 
 // desc returns up to limit bytes of a note's descriptor.
-func (r *noteReader) desc(note noteHeader, limit int) ([]byte, error) {
-	b := make([]byte, min(int(note.descSize), limit))
+func (r *noteReader) desc(note noteHeader, limit uint32) ([]byte, error) {
+	b := make([]byte, min(note.descSize, limit))
 	if err := r.seek(note.descOff); err != nil {
 		return nil, r.fail(note, err)
 	}
@@ -171,7 +174,7 @@ func (r *noteReader) desc(note noteHeader, limit int) ([]byte, error) {
 }
 
 // peek returns n bytes at offset off of the section, valid until the next call,
-// and nil where the section has no more than fewer.
+// and nil where the section has fewer.
 func (r *noteReader) peek(off int64, n int) ([]byte, error) {
 	if r.section.Size()-off < int64(n) {
 		return nil, nil

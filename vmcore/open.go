@@ -86,6 +86,11 @@ func newDump(files []fileAt, opts *Options) (*Dump, error) {
 		}
 	}
 	d, err := openFormat(files, head, opts)
+	for _, w := range wrapped {
+		if err != nil && w.damage != nil {
+			err = fmt.Errorf("%w: %w", w.damage, err)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
