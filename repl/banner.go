@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Banner writes what a person wants to know before the first prompt: two or
-// three lines.
+// Banner writes what a person wants to know before the first prompt: three
+// lines.
 func (s *Session) Banner(w io.Writer) {
 	k := s.env.Kernel
 	var facts []string
@@ -21,16 +21,14 @@ func (s *Session) Banner(w io.Writer) {
 	if cpus, err := k.OnlineCPUs(); err == nil {
 		facts = append(facts, plural(len(cpus), "CPU"))
 	}
-	facts = append(facts,
-		thousands(k.Symbols().Len())+" symbols",
-		thousands(k.Types().NumTypes())+" types",
-		thousands(k.Types().NumVars())+" typed variables")
 	out := &safeWriter{ctx: context.Background(), w: w}
 	fmt.Fprintln(out, strings.Join(facts, ", "))
+	fmt.Fprintf(out, "%s symbols, %s types, %s typed variables",
+		thousands(k.Symbols().Len()), thousands(k.Types().NumTypes()), thousands(k.Types().NumVars()))
 	if n := len(k.Problems()); n > 0 {
-		fmt.Fprintf(out, "%s: info shows what is missing\n", plural(n, "problem"))
+		fmt.Fprintf(out, "; %s: see info", plural(n, "problem"))
 	}
-	fmt.Fprintln(out, "help lists the commands, TAB completes, ^D leaves.")
+	fmt.Fprintln(out, "\nhelp lists the commands, TAB completes, ^D leaves.")
 }
 
 // plural writes a number of things.

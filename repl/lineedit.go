@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/chzyer/readline"
 	"golang.org/x/term"
@@ -16,12 +18,16 @@ import (
 // Editor reads lines from a terminal, with history and completion. It is the
 // only user of chzyer/readline, of which it mends a few things: pasted lines and
 // tabs stay text until Enter is pressed, long lists of candidates are cut, the
-// history file is private.
+// history file is private, ^L clears the screen, and Delete is not ^D.
 type Editor struct {
 	rl       *readline.Instance
 	tty      *os.File
 	complete func(line string) (start int, words []string)
 	pasted   []string // lines of the last paste that are still to be returned
+
+	// These belong to readline's own goroutine.
+	empty  bool // nothing is on the line
+	delete bool // the next ^D is the Delete key
 }
 
 var _ LineReader = (*Editor)(nil)
@@ -37,28 +43,43 @@ func NewEditor(tty *os.File, history string, complete func(line string) (int, []
 		history = "" // no history is no reason not to work
 	}
 	rl, err := readline.NewEx(&readline.Config{
-		Stdin:           readline.NewCancelableStdin(&pasteReader{r: os.Stdin}),
-		Stdout:          tty,
-		Stderr:          tty,
-		HistoryFile:     history,
-		HistoryLimit:    historyLimit,
-		AutoComplete:    e,
-		InterruptPrompt: "^C",
-		EOFPrompt:       "\n", // readline's word for none; ReadLine ends the line
-		FuncGetWidth:    e.width,
-		FuncIsTerminal:  func() bool { return true },
-		FuncFilterInputRune: func(r rune) (rune, bool) {
-			if r == readline.CharCtrlL { // readline moves the cursor and clears nothing
-				io.WriteString(tty, "\x1b[H\x1b[2J")
-			}
-			return r, true
-		},
+		Stdin:               readline.NewCancelableStdin(&pasteReader{r: os.Stdin}),
+		Stdout:              tty,
+		Stderr:              tty,
+		HistoryFile:         history,
+		HistoryLimit:        historyLimit,
+		AutoComplete:        e,
+		InterruptPrompt:     "^C",
+		EOFPrompt:           "\n", // readline's word for none; ReadLine ends the line
+		FuncGetWidth:        e.width,
+		FuncIsTerminal:      func() bool { return true },
+		FuncFilterInputRune: e.key,
+		Listener: readline.FuncListener(func(line []rune, pos int, _ rune) ([]rune, int, bool) {
+			e.empty = len(line) == 0
+			return nil, 0, false
+		}),
 	})
 	if err != nil {
 		return nil, err
 	}
 	e.rl = rl
 	return e, nil
+}
+
+// key translates a key before readline sees it.
+func (e *Editor) key(r rune) (rune, bool) {
+	switch r {
+	case readline.CharCtrlL: // readline moves the cursor and clears nothing
+		io.WriteString(e.tty, "\x1b[H\x1b[2J")
+	case deleteMark:
+		e.delete = true
+		return readline.CharBell, true // does nothing
+	case readline.CharDelete: // ^D ends the session on an empty line
+		isKey := e.delete
+		e.delete = false
+		return r, !(isKey && e.empty)
+	}
+	return r, true
 }
 
 // HistoryFile returns the name of the file that keeps the history between
@@ -132,10 +153,6 @@ func (e *Editor) ReadLine(prompt string) (string, error) {
 // Close gives the terminal back.
 func (e *Editor) Close() error { return e.rl.Close() }
 
-// maxCandidates is how many candidates are listed, about two screens of three
-// columns: a kernel has 200,000 symbols.
-const maxCandidates = 120
-
 // Do completes the line as far as all candidates agree, and lists them where
 // they do not. It is what readline calls for TAB; its own listing scrolls the
 // prompt away and cannot say that there is more, so it is given at most one
@@ -148,13 +165,13 @@ func (e *Editor) Do(line []rune, pos int) ([][]rune, int) {
 	}
 	typed := text[start:]
 	common := commonPrefix(words)
-	if len(words) == 1 && !strings.HasSuffix(common, "(") && pos == len(line) {
+	if len(words) == 1 && pos == len(line) {
 		common += " "
 	}
 	if len(common) > len(typed) {
 		return [][]rune{[]rune(common[len(typed):])}, len([]rune(typed))
 	}
-	io.WriteString(e.rl.Stdout(), columns(words, e.width()))
+	io.WriteString(e.rl.Stdout(), columns(segments(words, len(typed)), e.width()))
 	return nil, 0
 }
 
@@ -171,26 +188,48 @@ func commonPrefix(words []string) string {
 	return p
 }
 
-// columns sets words in columns for a terminal of the given width, and says how
-// many there are beyond maxCandidates.
-func columns(words []string, width int) string {
-	more := len(words) - maxCandidates
-	words = words[:min(len(words), maxCandidates)]
-	cell := 0
-	for _, w := range words {
-		cell = max(cell, len(w)+2)
+// A kernel has 200,000 symbols. Lists of more than maxCandidates are shortened to
+// the next parts of names, and cut after maxLines lines.
+const (
+	maxCandidates = 120
+	maxLines      = 20
+)
+
+// segments shortens a list that is too long: of each word, only the part up to
+// the next _ behind the first typed bytes is left, and "…".
+func segments(words []string, typed int) []string {
+	if len(words) <= maxCandidates {
+		return words
 	}
-	perLine := max(1, (width-1)/cell)
-	var b strings.Builder
+	short := make([]string, len(words))
 	for i, w := range words {
-		b.WriteString(w)
-		if (i+1)%perLine == 0 || i == len(words)-1 {
-			b.WriteByte('\n')
-		} else {
-			b.WriteString(strings.Repeat(" ", cell-len(w)))
+		short[i] = w
+		if n := strings.IndexByte(w[typed:], '_'); n >= 0 {
+			short[i] = w[:typed+n+1] + "…"
 		}
 	}
-	if more > 0 {
+	return slices.Compact(short)
+}
+
+// columns sets words in columns for a terminal of the given width, and says how
+// many there are beyond maxLines lines.
+func columns(words []string, width int) string {
+	cell := 0
+	for _, w := range words[:min(len(words), maxCandidates)] {
+		cell = max(cell, utf8.RuneCountInString(w)+2)
+	}
+	perLine := max(1, (width-1)/cell)
+	shown := words[:min(len(words), maxCandidates, perLine*maxLines)]
+	var b strings.Builder
+	for i, w := range shown {
+		b.WriteString(w)
+		if (i+1)%perLine == 0 || i == len(shown)-1 {
+			b.WriteByte('\n')
+		} else {
+			b.WriteString(strings.Repeat(" ", cell-utf8.RuneCountInString(w)))
+		}
+	}
+	if more := len(words) - len(shown); more > 0 {
 		fmt.Fprintf(&b, "… %s more\n", thousands(more))
 	}
 	return b.String()

@@ -3,6 +3,7 @@ package repl
 import (
 	"bytes"
 	"io"
+	"unicode/utf8"
 )
 
 // A terminal in bracketed-paste mode puts pasted text between pasteStart and
@@ -14,12 +15,20 @@ const (
 	pasteEnd          = "\x1b[201~"
 )
 
+// deleteCode is what the Delete key sends, which readline takes for ^D. The
+// private character deleteMark in front of it tells the two apart.
+const (
+	deleteCode = "\x1b[3~"
+	deleteMark = '\ue003'
+)
+
 // newlineMark stands for the end of a line in text that was pasted, so that it
 // can be seen and edited on one line.
 const newlineMark = "⏎"
 
-// pasteReader takes the brackets off pasted text and makes plain characters of
-// the newlines, tabs and control characters in it: they are text, not keys.
+// pasteReader reads keys. It takes the brackets off pasted text and makes plain
+// characters of the newlines, tabs and control characters in it: they are text,
+// not keys. The Delete key is marked.
 type pasteReader struct {
 	r       io.Reader
 	inPaste bool
@@ -61,7 +70,11 @@ func (p *pasteReader) feed(in []byte) {
 			p.newline, p.afterCR = false, false // the last newline of a paste is not a line
 			in = in[len(bracket):]
 			continue
-		case bytes.HasPrefix(bracket, in) && (len(in) > 1 || p.inPaste):
+		case !p.inPaste && bytes.HasPrefix(in, []byte(deleteCode)):
+			p.out = append(utf8.AppendRune(p.out, deleteMark), deleteCode...)
+			in = in[len(deleteCode):]
+			continue
+		case len(in) > 1 && bytes.HasPrefix([]byte(deleteCode), in), bytes.HasPrefix(bracket, in) && (len(in) > 1 || p.inPaste):
 			p.held = bytes.Clone(in)
 			return
 		}

@@ -17,7 +17,8 @@ func TestPaste(t *testing.T) {
 		{on + "p a\r\np b\r\n\r\np c" + off, "p a⏎p b⏎⏎p c"},
 		{on + "a\x03\x04\x1b[Ab\x7f" + off, "a[Ab"}, // ^C, ^D and arrows are text to be dropped
 		{on + off + "x" + on + "y" + off, "xy"},
-		{"\x1b[A\x1b", "\x1b[A\x1b"}, // an arrow, and a lone escape that must not wait
+		{"\x1b[A\x1b", "\x1b[A\x1b"},                             // an arrow, and a lone escape that must not wait
+		{"\x1b[3~a" + on + "\x1b[3~" + off, "\ue003\x1b[3~a[3~"}, // Delete, typed and pasted
 		{on + "no end\r", "no end"},
 		{on + "größe ⏎" + off, "größe ⏎"},
 	} {

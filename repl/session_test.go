@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -124,12 +125,35 @@ func TestColumns(t *testing.T) {
 			t.Errorf("width %d: got %q, want %q", tc.width, got, tc.want)
 		}
 	}
-	many := make([]string, maxCandidates+1234)
+	many := make([]string, 1000)
 	for i := range many {
-		many[i] = "x"
+		many[i] = fmt.Sprintf("x%d", i)
 	}
-	if got := columns(many, 80); !strings.HasSuffix(got, "\n… 1,234 more\n") {
-		t.Errorf("a long list ends with %q", got[max(0, len(got)-30):])
+	got := columns(many, 13) // of two columns
+	if lines := strings.Count(got, "\n"); lines != maxLines+1 || !strings.HasSuffix(got, "\n… 960 more\n") {
+		t.Errorf("a long list has %d lines and ends with %q", lines, got[max(0, len(got)-30):])
+	}
+}
+
+func TestSegments(t *testing.T) {
+	var words []string
+	for i := range 100 {
+		words = append(words, fmt.Sprintf("pid_a_%d", i))
+	}
+	for i := range 100 {
+		words = append(words, fmt.Sprintf("pid_b%d_x", i/50))
+	}
+	words = append(words, "pidx")
+	got := strings.Join(segments(words, len("pid_")-1), " ")
+	if want := "pid_… pidx"; got != want {
+		t.Errorf("of pid: got %s, want %s", got, want)
+	}
+	got = strings.Join(segments(words[:200], len("pid_")), " ")
+	if want := "pid_a_… pid_b0_… pid_b1_…"; got != want {
+		t.Errorf("of pid_: got %s, want %s", got, want)
+	}
+	if got := segments(words[:10], 0); len(got) != 10 {
+		t.Errorf("a short list became %v", got)
 	}
 }
 

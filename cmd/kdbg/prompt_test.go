@@ -146,7 +146,8 @@ func TestPrompt(t *testing.T) {
 	p.expect("...> ")
 	p.keys("\x03")
 	p.expect("kdbg> ")
-	p.keys("print $ + 1\r")
+	p.keys("\x1b[3~") // Delete on an empty line does nothing, unlike ^D
+	p.keys("print $ + 17\x1b[D\x1b[3~\r")
 	p.expect("$3 = 43")
 
 	// An error does not end the session, nor make its status.
