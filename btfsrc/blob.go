@@ -20,7 +20,7 @@ const (
 	headerLayoutLen = 32 // with layout_off and layout_len
 
 	recordLen = 12   // struct btf_type
-	maxName   = 1024 // of a name that is shown; KSYM_NAME_LEN of Linux is 512
+	maxName   = 1024 // of a name; KSYM_NAME_LEN of Linux is 512
 )
 
 // Kinds of the format; see also [Kind].
@@ -203,34 +203,34 @@ func (b *blob) record(id uint32) record {
 // word returns 32-bit word i of a record's body.
 func (b *blob) word(body []byte, i int) uint32 { return b.layout.Uint32(body[4*i:]) }
 
-// str returns the string at an offset, which may lie in the base's strings.
-// Unlike cilium's reader it lets one string begin inside another: an encoder
-// that shares suffixes is within the format.
+// str returns the string at an offset, which may lie in the base's strings, cut
+// to a length that no name of a kernel reaches. Unlike cilium's reader it lets
+// one string begin inside another: an encoder that shares suffixes is within
+// the format.
 func (b *blob) str(off uint32) (string, bool) {
-	o := b
+	strs := b.strs
 	if b.base != nil {
 		if n := uint32(len(b.base.strs)); off < n {
-			o = b.base
+			strs = b.base.strs
 		} else {
 			off -= n
 		}
 	}
-	if int64(off) >= int64(len(o.strs)) {
+	if int64(off) >= int64(len(strs)) {
 		return "", false
 	}
-	s := o.strs[off:]
-	return s[:strings.IndexByte(s, 0)], true
+	s := strs[off:min(int(off)+maxName, len(strs))]
+	if i := strings.IndexByte(s, 0); i >= 0 {
+		s = s[:i]
+	}
+	return s, true
 }
 
-// label returns the string at an offset as it is shown: cut to a bearable
-// length, and saying so when there is none.
+// label returns the string at an offset, or says that there is none.
 func (b *blob) label(off uint32) string {
 	s, ok := b.str(off)
-	switch {
-	case !ok:
+	if !ok {
 		return fmt.Sprintf("<bad name %#x>", off)
-	case len(s) > maxName:
-		return s[:maxName] + "…"
 	}
 	return s
 }

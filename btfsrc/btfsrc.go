@@ -20,8 +20,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/cilium/ebpf/btf"
-
 	"github.com/kdbg/kdbg/vmcore"
 )
 
@@ -84,7 +82,7 @@ func Empty(layout vmcore.Layout) *Types {
 // The error is a [*BaseError] when raw was made for another kernel, a
 // [*vmcore.FormatError] when it is not BTF.
 func (t *Types) AddSplit(name string, src Source, raw []byte) error {
-	base := t.all()[0]
+	base := t.snapshot()[0]
 	if src == SourceFile && standsAlone(raw, t.layout) {
 		base = nil
 	}
@@ -110,7 +108,7 @@ func (t *Types) Layout() vmcore.Layout { return t.layout }
 // NumTypes returns the number of BTF types, void not counted.
 func (t *Types) NumTypes() int {
 	n := 0
-	for _, b := range t.all() {
+	for _, b := range t.snapshot() {
 		n += b.end() - b.start()
 	}
 	return n
@@ -119,23 +117,14 @@ func (t *Types) NumTypes() int {
 // NumVars returns the number of VARs.
 func (t *Types) NumVars() int {
 	n := 0
-	for _, b := range t.all() {
+	for _, b := range t.snapshot() {
 		n += b.numVars
 	}
 	return n
 }
 
-func (t *Types) all() []*blob {
+func (t *Types) snapshot() []*blob {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.blobs
-}
-
-// isVoid reports whether typ is void; a nil type counts as void.
-func isVoid(typ btf.Type) bool {
-	if typ == nil {
-		return true
-	}
-	_, ok := typ.(*btf.Void)
-	return ok
 }

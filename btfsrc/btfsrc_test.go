@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf/btf"
@@ -210,4 +211,27 @@ func TestEmpty(t *testing.T) {
 	if got := types.Vars("jiffies"); len(got) != 1 || got[0].Source != SourceFile {
 		t.Errorf("Vars = %v, want one from the file", got)
 	}
+}
+
+// Lookups and modules that arrive go on at the same time; run with -race.
+func TestConcurrent(t *testing.T) {
+	b := sample(little64)
+	split := b.split()
+	split.section(".data", split.variable("count", split.pointer(8)), 64, 8)
+	types := b.load(t)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			if err := types.AddSplit(fmt.Sprint("module", i), SourceModule, split.bytes()); err != nil {
+				t.Error(err)
+			}
+			for typ := range types.All() {
+				types.Definition(typ, nil)
+			}
+			if n := len(types.Vars("count")); n < 3 {
+				t.Errorf("%d variables, want 3 or more", n)
+			}
+		})
+	}
+	group.Wait()
 }

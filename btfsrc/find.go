@@ -15,7 +15,7 @@ import (
 
 // maxBTF is the largest BTF that is read, in bytes. The largest kernels known
 // have 10 MB.
-const maxBTF = 256 << 20
+const maxBTF = 64 << 20
 
 // FromKernel loads the BTF that lies in memory from start to stop: the symbols
 // __start_BTF and __stop_BTF (include/asm-generic/vmlinux.lds.h).
@@ -48,7 +48,7 @@ func Scan(mem vmcore.Memory, start, end vmcore.Addr, layout vmcore.Layout) (raw 
 	found := scanHeaders(mem, start, end, layout)
 	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(b.size, a.size) })
 	err = vmcore.ErrNotFound
-	for _, c := range found {
+	for _, c := range found[:min(len(found), maxTries)] {
 		raw, readErr := read(mem, c.at, c.size)
 		if readErr == nil {
 			_, readErr = parseBlob(raw, layout, nil)
@@ -56,7 +56,7 @@ func Scan(mem vmcore.Memory, start, end vmcore.Addr, layout vmcore.Layout) (raw 
 		if readErr == nil {
 			return raw, c.at, nil
 		}
-		err = readErr // of the smallest, which tells as much as any
+		err = readErr
 	}
 	return nil, 0, fmt.Errorf("no BTF from %s to %s: %w", start, end, err)
 }
@@ -67,8 +67,12 @@ type candidate struct {
 	size uint64
 }
 
-// maxCandidates bounds how many headers a scan tries; one is right.
-const maxCandidates = 1024
+// Bounds on how many headers a scan notes and, the largest first, tries. One is
+// right, and few bytes look like one by chance.
+const (
+	maxCandidates = 1024
+	maxTries      = 8
+)
 
 func scanHeaders(mem vmcore.Memory, start, end vmcore.Addr, layout vmcore.Layout) []candidate {
 	const chunk, page = 1 << 20, 4 << 10

@@ -65,7 +65,7 @@ func (t *Types) Lookup(kind Kind, name string) []btf.Type {
 	if name == "" {
 		return nil
 	}
-	blobs := t.all()
+	blobs := t.snapshot()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var types, forwards []btf.Type
@@ -91,7 +91,7 @@ func (t *Types) Lookup(kind Kind, name string) []btf.Type {
 func (t *Types) Names(prefix string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		var names []string
-		for _, b := range t.all() {
+		for _, b := range t.snapshot() {
 			for id := range b.ids() {
 				rec := b.record(id)
 				if ok, _ := KindAny.matches(rec); !ok {
@@ -115,7 +115,7 @@ func (t *Types) Names(prefix string) iter.Seq[string] {
 // tags are left out, for they are not types.
 func (t *Types) All() iter.Seq[btf.Type] {
 	return func(yield func(btf.Type) bool) {
-		for _, b := range t.all() {
+		for _, b := range t.snapshot() {
 			for id := range b.ids() {
 				if b.record(id).kind() != kindDeclTag && !yield(t.decode(b, id)) {
 					return

@@ -28,7 +28,7 @@ func (t *Types) Vars(name string) []Var {
 	}
 	var vars []Var
 	seen := map[Var]bool{}
-	for _, b := range t.all() {
+	for _, b := range t.snapshot() {
 		for id := range b.named(name) {
 			if b.record(id).kind() != kindVar {
 				continue
@@ -45,7 +45,7 @@ func (t *Types) Vars(name string) []Var {
 // Sections returns the names of all DATASECs, each once, in order.
 func (t *Types) Sections() []string {
 	var names []string
-	for _, b := range t.all() {
+	for _, b := range t.snapshot() {
 		for _, id := range b.datasecs {
 			names = append(names, b.label(b.record(id).nameOff))
 		}
@@ -58,7 +58,7 @@ func (t *Types) Sections() []string {
 // kernel's own first.
 func (t *Types) Section(name string) iter.Seq[Var] {
 	return func(yield func(Var) bool) {
-		for _, b := range t.all() {
+		for _, b := range t.snapshot() {
 			for _, sec := range b.datasecs {
 				rec := b.record(sec)
 				if b.label(rec.nameOff) != name {

@@ -39,6 +39,15 @@ func next(typ btf.Type) (btf.Type, bool) {
 	return typ, false
 }
 
+// isVoid reports whether typ is void; a nil type counts as void.
+func isVoid(typ btf.Type) bool {
+	if typ == nil {
+		return true
+	}
+	_, ok := typ.(*btf.Void)
+	return ok
+}
+
 // Strip returns typ without typedefs, qualifiers and type tags. Broken BTF in
 // which they never end gives void.
 func Strip(typ btf.Type) btf.Type {
