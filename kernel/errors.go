@@ -161,7 +161,7 @@ func typeErrorf(format string, args ...any) error {
 // MissingPartError says that a part of the kernel could not be found in the
 // dump, so that what is built on it cannot work.
 type MissingPartError struct {
-	Part string // "symbols", "types", "virtual memory"
+	Part string // "VMCOREINFO", "virtual memory", "symbols", "types"
 	Err  error
 }
 
@@ -169,6 +169,17 @@ func (e *MissingPartError) Error() string { return "no " + e.Part + ": " + e.Err
 
 // Unwrap returns why the part is missing.
 func (e *MissingPartError) Unwrap() error { return e.Err }
+
+// Hint says how to make up for the part.
+func (e *MissingPartError) Hint() string {
+	switch e.Part {
+	case partInfo:
+		return "if the machine's VMCOREINFO is at hand, give it with --vmcoreinfo FILE"
+	case partTypes:
+		return "give the kernel's BTF with --btf FILE: a vmlinux with a .BTF section, or /sys/kernel/btf/vmlinux of the same kernel"
+	}
+	return Hint(e.Err)
+}
 
 // Kind returns the kind of the cause, and [KindUnsupported] where the cause is
 // that the dump does not hold the part.

@@ -309,7 +309,7 @@ func (f *formatter) scalar(v Value) {
 	case 't':
 		f.printf("0b%b", u)
 	case 'c':
-		f.char(signed, byte(u))
+		f.char(v, u, signed)
 	case 'a':
 		f.address(vmcore.Addr(u))
 	default:
@@ -333,7 +333,7 @@ func (f *formatter) byType(v Value, u uint64, signed int64) {
 		case isBool(v.typ) && u <= 1:
 			f.printf("%t", u == 1)
 		case isChar(v.typ):
-			f.char(signed, byte(u))
+			f.char(v, u, signed)
 		default:
 			f.number(v, u, signed)
 		}
@@ -386,9 +386,11 @@ func (v Value) bigInt() (*big.Int, bool) {
 	return n, true
 }
 
-func (f *formatter) char(signed int64, c byte) {
-	f.printf("%d '", signed)
-	f.out = append(appendCChar(f.out, c, '\''), '\'')
+// char prints a number and the character that it stands for.
+func (f *formatter) char(v Value, u uint64, signed int64) {
+	f.number(v, u, signed)
+	f.print(" '")
+	f.out = append(appendCChar(f.out, byte(u), '\''), '\'')
 }
 
 // pointer prints an address, its symbol, and the string a char * points to.

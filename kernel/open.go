@@ -21,6 +21,7 @@ type Options struct {
 
 // The parts of a kernel that may be missing.
 const (
+	partInfo    = "VMCOREINFO"
 	partMemory  = "virtual memory"
 	partSymbols = "symbols"
 	partTypes   = "types"
@@ -44,46 +45,12 @@ func Open(ctx context.Context, o Options) (*Kernel, error) {
 
 // FromDump finds the kernel in an open dump, which [Kernel.Close] closes.
 func FromDump(ctx context.Context, dump *vmcore.Dump, o Options) (*Kernel, error) {
-	var problems []error
-	miss := func(part string, err error) { problems = append(problems, &MissingPartError{part, err}) }
-
-	c := Config{Arch: dump.Arch(), Phys: dump, Info: dump.Info(), Typers: o.Typers}
-	var image vmcore.Memory
-	img, err := paging.NewImage(dump, c.Arch, c.Info, dump.Segments())
-	if err != nil {
-		miss(partMemory, err)
-	} else {
-		image = img
-	}
-	var space *paging.Space
-	if img != nil {
-		if space, err = paging.NewKernel(img, c.Info); err != nil {
-			miss(partMemory, err)
-		}
-	}
-	switch {
-	case dump.Virtual() != nil:
-		c.Mem = overlay{dump.Virtual(), space}
-		image = c.Mem
-	case space != nil:
-		c.Mem = space
-	case image != nil:
-		c.Mem = image
-	default:
-		c.Mem = nothing{}
-	}
-	if image != nil {
-		if c.Symbols, err = loadSymbols(image, img, c); err != nil {
-			miss(partSymbols, err)
-		} else if c.Types, err = loadTypes(image, img, c); err != nil {
-			miss(partTypes, err)
-		}
-	}
-	if err := ctx.Err(); err != nil {
+	f := finder{dump: dump, Config: Config{Arch: dump.Arch(), Phys: dump, Info: dump.Info(), Typers: o.Typers}}
+	if err := f.find(ctx); err != nil {
 		return nil, err
 	}
-	k := New(c)
-	k.dump, k.space, k.problems = dump, space, problems
+	k := New(f.Config)
+	k.dump, k.space, k.problems = dump, f.space, f.problems
 	for _, name := range o.BTF {
 		if err := k.AddBTF(name); err != nil {
 			return nil, err
@@ -92,37 +59,112 @@ func FromDump(ctx context.Context, dump *vmcore.Dump, o Options) (*Kernel, error
 	return k, nil
 }
 
-// loadSymbols reads the symbol table where VMCOREINFO says it is, and searches
-// the kernel image for it otherwise.
-func loadSymbols(mem vmcore.Memory, img *paging.Image, c Config) (*kallsyms.Table, error) {
-	t, err := kallsyms.Load(mem, c.Info, c.Arch.Layout)
-	if err == nil || img == nil {
-		return t, err
-	}
-	start, end := img.Bounds()
-	scanned, scanErr := kallsyms.Scan(mem, start, end, c.Info, c.Arch.Layout)
-	if scanErr != nil {
-		return nil, errors.Join(err, scanErr)
-	}
-	return scanned, nil
+// finder finds the parts of a kernel in a dump, each with the help of those
+// before it.
+type finder struct {
+	Config
+	dump     *vmcore.Dump
+	img      *paging.Image
+	image    vmcore.Memory // in which symbols and types are; nil if the place of the image is unknown
+	space    *paging.Space
+	problems []error
 }
 
-// loadTypes reads the kernel's BTF where the symbols say it is, and searches the
-// kernel image for it otherwise.
-func loadTypes(mem vmcore.Memory, img *paging.Image, c Config) (*btfsrc.Types, error) {
-	start, stop := c.Symbols.Lookup("__start_BTF"), c.Symbols.Lookup("__stop_BTF")
-	if len(start) == 1 && len(stop) == 1 {
-		return btfsrc.FromKernel(mem, start[0].Addr, stop[0].Addr, c.Arch.Layout)
+func (f *finder) miss(part string, err error) {
+	f.problems = append(f.problems, &MissingPartError{part, err})
+}
+
+// find fails only when ctx ends.
+func (f *finder) find(ctx context.Context) error {
+	if f.Info.Empty() {
+		if err := f.findInfo(ctx); err != nil {
+			f.miss(partInfo, err)
+		}
 	}
-	if img == nil {
+	f.findMemory()
+	if f.image != nil {
+		f.findTables()
+	}
+	return ctx.Err()
+}
+
+// findInfo searches memory for a VMCOREINFO that leads to a kernel.
+func (f *finder) findInfo(ctx context.Context) error {
+	info, err := f.dump.FindVMCOREINFO(ctx, func(info *vmcore.VMCOREINFO) bool {
+		img, err := paging.NewImage(f.dump, f.Arch, info, f.dump.Segments())
+		if err != nil {
+			return false
+		}
+		_, err = kallsyms.Load(img, info, f.Arch.Layout)
+		return err == nil
+	})
+	if err == nil {
+		f.Info = info
+	}
+	return err
+}
+
+// findMemory finds the kernel's image and page tables.
+func (f *finder) findMemory() {
+	var err error
+	if f.img, err = paging.NewImage(f.dump, f.Arch, f.Info, f.dump.Segments()); err != nil {
+		f.miss(partMemory, err)
+	} else if f.space, err = paging.NewKernel(f.img, f.Info); err != nil {
+		f.miss(partMemory, err)
+	}
+	switch {
+	case f.dump.Virtual() != nil:
+		f.Mem = overlay{f.dump.Virtual(), f.space}
+		f.image = f.Mem
+	case f.space != nil:
+		f.Mem, f.image = f.space, f.img
+	case f.img != nil:
+		f.Mem, f.image = f.img, f.img
+	default:
+		f.Mem = nothing{}
+	}
+}
+
+// findTables finds symbols and types in the kernel's image.
+func (f *finder) findTables() {
+	var err error
+	if f.Symbols, err = f.findSymbols(); err != nil {
+		f.miss(partSymbols, err)
+	} else if f.Types, err = f.findTypes(); err != nil {
+		f.miss(partTypes, err)
+	}
+}
+
+// findSymbols reads the symbol table where VMCOREINFO says it is, and searches
+// the kernel image for it otherwise.
+func (f *finder) findSymbols() (*kallsyms.Table, error) {
+	t, err := kallsyms.Load(f.image, f.Info, f.Arch.Layout)
+	if err == nil || f.img == nil {
+		return t, err
+	}
+	start, end := f.img.Bounds()
+	if t, scanErr := kallsyms.Scan(f.image, start, end, f.Info, f.Arch.Layout); scanErr == nil {
+		return t, nil
+	}
+	return nil, err
+}
+
+// findTypes reads the kernel's BTF where the symbols say it is, and searches the
+// kernel image for it otherwise.
+func (f *finder) findTypes() (*btfsrc.Types, error) {
+	start, stop := f.Symbols.Lookup("__start_BTF"), f.Symbols.Lookup("__stop_BTF")
+	if len(start) == 1 && len(stop) == 1 {
+		return btfsrc.FromKernel(f.image, start[0].Addr, stop[0].Addr, f.Arch.Layout)
+	}
+	if f.img == nil {
 		return nil, fmt.Errorf("symbol __start_BTF: %w", vmcore.ErrNotFound)
 	}
-	from, to := img.Bounds()
-	raw, _, err := btfsrc.Scan(mem, from, to, c.Arch.Layout)
+	from, to := f.img.Bounds()
+	raw, _, err := btfsrc.Scan(f.image, from, to, f.Arch.Layout)
 	if err != nil {
 		return nil, err
 	}
-	return btfsrc.Load(raw, c.Arch.Layout)
+	return btfsrc.Load(raw, f.Arch.Layout)
 }
 
 // AddBTF adds the types of a file: raw BTF or an ELF file with a .BTF section,

@@ -1,0 +1,439 @@
+package kernel_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/kdbg/kdbg/btfsrc"
+	"github.com/kdbg/kdbg/kallsyms"
+	"github.com/kdbg/kdbg/kallsyms/kallsymstest"
+	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/vmcore"
+)
+
+// The synthetic kernel: tables of symbols, a page of data, the per-CPU memory of
+// CPUs 0 and 2, and a page that a filter left out.
+const (
+	tables   vmcore.Addr = 0xffffffff81800000
+	data     vmcore.Addr = 0xffffffff82000000
+	excluded vmcore.Addr = 0xffffffff82001000
+	cpu0     vmcore.Addr = 0xffff888010000000
+	cpu2     vmcore.Addr = 0xffff888020000000
+
+	deviceAt  = data
+	firstBuf  = data + 0x100
+	secondBuf = data + 0x110
+	listAt    = data + 0x200
+	lostAt    = excluded + 0x10
+	masks     = data + 0x300
+	offsets   = data + 0x340
+)
+
+var testSymbols = []kallsymstest.Symbol{
+	{Addr: 0, Type: 'A', Name: "__per_cpu_start"},
+	{Addr: 0x40, Type: 'A', Name: "counter"},
+	{Addr: 0x1000, Type: 'A', Name: "__per_cpu_end"},
+	{Addr: 0xffffffff81000000, Type: 'T', Name: "_stext"},
+	{Addr: 0xffffffff81000100, Type: 'T', Name: "probe"},
+	{Addr: 0xffffffff81001000, Type: 'T', Name: "_etext"},
+	{Addr: data, Type: 'D', Name: "_sdata"},
+	{Addr: deviceAt, Type: 'D', Name: "device"},
+	{Addr: firstBuf, Type: 'd', Name: "buf"},
+	{Addr: secondBuf, Type: 'd', Name: "buf"},
+	{Addr: data + 0x180, Type: 'D', Name: "assembly"},
+	{Addr: listAt, Type: 'D', Name: "devices"},
+	{Addr: masks, Type: 'D', Name: "__cpu_online_mask"},
+	{Addr: masks + 8, Type: 'D', Name: "__cpu_possible_mask"},
+	{Addr: offsets, Type: 'D', Name: "__per_cpu_offset"},
+	{Addr: lostAt, Type: 'D', Name: "lost"},
+	{Addr: excluded + 0x1000, Type: 'D', Name: "_edata"},
+}
+
+// sparse is memory made of pieces. excluded is left out of it on purpose.
+type sparse map[vmcore.Addr][]byte
+
+func (m sparse) ReadMemory(p []byte, a vmcore.Addr) (int, error) {
+	for start, b := range m {
+		if a >= start && a < start+vmcore.Addr(len(b)) {
+			if n := copy(p, b[a-start:]); n < len(p) {
+				more, err := m.ReadMemory(p[n:], a+vmcore.Addr(n))
+				return n + more, err
+			}
+			return len(p), nil
+		}
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	state := vmcore.Unmapped
+	if a >= excluded && a < excluded+0x1000 {
+		state = vmcore.Excluded
+	}
+	return 0, &vmcore.FaultError{Addr: a, State: state}
+}
+
+// words returns 64-bit words in little-endian order.
+func words(w ...uint64) []byte {
+	var b []byte
+	for _, u := range w {
+		b = binary.LittleEndian.AppendUint64(b, u)
+	}
+	return b
+}
+
+// newKernel returns the synthetic kernel.
+func newKernel(t testing.TB) *kernel.Kernel {
+	layout := vmcore.Layout{WordSize: 8}
+	image := (&kallsymstest.Kernel{
+		Era: kallsymstest.V604, Layout: layout, Encoding: kallsyms.AbsolutePerCPU, Start: tables, Symbols: testSymbols,
+	}).Image()
+	page := make([]byte, 0x1000)
+	put := func(a vmcore.Addr, b []byte) { copy(page[a-data:], b) }
+	put(deviceAt, []byte("eth0\x00\x00\x00\x00"))
+	put(deviceAt+8, []byte{0x2b, 0xa5})                           // speed 3, duplex -3, up, mode 0xa5
+	put(deviceAt+12, []byte{2, 0, 0, 0})                          // DOWN
+	put(deviceAt+16, words(0xffffffff81000104, uint64(firstBuf))) // open, label
+	put(deviceAt+32, words(7, 7, 7, 7, 7, 1))                     // stats
+	put(deviceAt+80, words(uint64(listAt), uint64(listAt)))       // list
+	put(deviceAt+96, words(1<<63, 1<<63|1))                       // wide
+	put(firstBuf, []byte("first \x1b[31m"))
+	put(secondBuf, []byte("second"))
+	put(listAt, words(uint64(deviceAt+80), uint64(deviceAt+80)))
+	put(masks, words(0b101, 0b101))
+	put(offsets, words(uint64(cpu0), 0, uint64(cpu2)))
+	mem := sparse{
+		image.Start: image.Bytes, data: page,
+		cpu0 + 0x40: words(100), cpu2 + 0x40: words(300),
+	}
+	syms, err := kallsyms.Load(mem, vmcore.ParseVMCOREINFO([]byte(image.VMCOREINFO)), layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kernel.New(kernel.Config{
+		Arch: vmcore.Arch{Name: "x86_64", Layout: layout}, Mem: mem, Symbols: syms, Types: newTypes(t, binary.LittleEndian),
+	})
+}
+
+// newTypes returns the BTF of the synthetic kernel.
+func newTypes(t testing.TB, order binary.ByteOrder) *btfsrc.Types {
+	u32 := &btf.Int{Name: "unsigned int", Size: 4}
+	i32 := &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}
+	u64 := &btf.Int{Name: "unsigned long", Size: 8}
+	char := &btf.Int{Name: "char", Size: 1}
+	array := func(elem btf.Type, n uint32) btf.Type { return &btf.Array{Index: u32, Type: elem, Nelems: n} }
+	list := &btf.Struct{Name: "list_head", Size: 16}
+	list.Members = []btf.Member{
+		{Name: "next", Type: &btf.Pointer{Target: list}},
+		{Name: "prev", Type: &btf.Pointer{Target: list}, Offset: 64},
+	}
+	device := &btf.Struct{Name: "device", Size: 112, Members: []btf.Member{
+		{Name: "name", Type: array(char, 8)},
+		{Name: "speed", Type: u32, Offset: 64, BitfieldSize: 3},
+		{Name: "duplex", Type: i32, Offset: 67, BitfieldSize: 3},
+		{Type: &btf.Union{Size: 2, Members: []btf.Member{{Name: "mode", Type: char, Offset: 8}}}, Offset: 64},
+		{Name: "state", Type: &btf.Enum{Name: "state", Size: 4, Values: []btf.EnumValue{{Name: "UP", Value: 1}, {Name: "DOWN", Value: 2}}}, Offset: 96},
+		{Name: "open", Type: &btf.Pointer{Target: &btf.FuncProto{Return: i32}}, Offset: 128},
+		{Name: "label", Type: &btf.Pointer{Target: &btf.Const{Type: char}}, Offset: 192},
+		{Name: "stats", Type: array(u64, 6), Offset: 256},
+		{Name: "list", Type: list, Offset: 640},
+		{Name: "wide", Type: &btf.Int{Name: "__int128", Size: 16, Encoding: btf.Signed}, Offset: 768},
+		{Name: "tail", Type: array(u32, 0), Offset: 896},
+	}}
+	buf := array(char, 16)
+	variable := func(name string, typ btf.Type, offset uint32) btf.VarSecinfo {
+		return btf.VarSecinfo{Type: &btf.Var{Name: name, Type: typ, Linkage: btf.GlobalVar}, Offset: offset, Size: 8}
+	}
+	sections := []btf.Type{
+		&btf.Datasec{Name: ".data", Size: 0x2000, Vars: []btf.VarSecinfo{
+			variable("device", device, 0), variable("buf", buf, 0x100), variable("buf", buf, 0x110),
+			variable("devices", list, 0x200), variable("lost", device, 0x1010),
+		}},
+		&btf.Datasec{Name: ".data..percpu", Size: 0x1000, Vars: []btf.VarSecinfo{variable("counter", u64, 0x40)}},
+	}
+	b, err := btf.NewBuilder(sections, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := b.Marshal(nil, &btf.MarshalOptions{Order: order})
+	if err != nil {
+		t.Fatal(err)
+	}
+	types, err := btfsrc.Load(raw, vmcore.Layout{BigEndian: order == binary.BigEndian, WordSize: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return types
+}
+
+// variable returns a variable of the synthetic kernel, or a member of one.
+func variable(t testing.TB, k *kernel.Kernel, path string) kernel.Value {
+	name, members, _ := strings.Cut(path, ".")
+	v, err := k.Var(name)
+	for m := range strings.SplitSeq(members, ".") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m != "" {
+			v, err = v.Field(m)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestFormat(t *testing.T) {
+	k := newKernel(t)
+	for _, test := range []struct {
+		path string
+		opts kernel.FormatOptions
+		want string
+	}{
+		{"device", kernel.FormatOptions{}, `{
+  .name = "eth0",
+  .speed = 3,
+  .duplex = -3,
+  {
+    .mode = 165 '\245',
+  },
+  .state = DOWN,
+  .open = 0xffffffff81000104 <probe+0x4>,
+  .label = 0xffffffff82000100 "first \033[31m",
+  .stats = {[0 ... 4] = 7, 1},
+  .list = {
+    .next = 0xffffffff82000200 <devices>,
+    .prev = 0xffffffff82000200 <devices>,
+  },
+  .wide = -170141183460469231704017187605319778304,
+  .tail = {},
+}`},
+		{"device", kernel.FormatOptions{MaxDepth: 1, NoSymbols: true}, `{
+  .name = "eth0",
+  .speed = 3,
+  .duplex = -3,
+  { /* 1 member */ },
+  .state = DOWN,
+  .open = 0xffffffff81000104,
+  .label = 0xffffffff82000100,
+  .stats = {[0 ... 4] = 7, 1},
+  .list = { /* 2 members */ },
+  .wide = -170141183460469231704017187605319778304,
+  .tail = {},
+}`},
+		{"device.stats", kernel.FormatOptions{MaxElements: 1}, `{[0 ... 4] = 7, /* 1 more element */}`},
+		{"device.name", kernel.FormatOptions{MaxElements: 2}, `"et"… /* 2 more characters */`},
+		{"device.name", kernel.FormatOptions{Format: 'x'}, `{0x65, 0x74, 0x68, 0x30, [4 ... 7] = 0x0}`},
+		{"device.name", kernel.FormatOptions{Format: 'c'}, `{101 'e', 116 't', 104 'h', 48 '0', [4 ... 7] = 0 '\000'}`},
+		{"device.duplex", kernel.FormatOptions{Format: 'x'}, `0x5`},
+		{"device.duplex", kernel.FormatOptions{Format: 'u'}, `5`},
+		{"device.duplex", kernel.FormatOptions{Format: 'd'}, `-3`},
+		{"device.duplex", kernel.FormatOptions{Format: 't'}, `0b101`},
+		{"device.state", kernel.FormatOptions{Format: 'o'}, `02`},
+		{"device.open", kernel.FormatOptions{Format: 'd'}, `-2130706172`},
+		{"device.list.next", kernel.FormatOptions{Format: 'a'}, `0xffffffff82000200 <devices>`},
+		{"lost", kernel.FormatOptions{}, `<excluded from the dump>`},
+		{"lost.stats", kernel.FormatOptions{}, `<excluded from the dump>`},
+		{"counter", kernel.FormatOptions{}, `<a per-CPU variable has one value for each CPU>`},
+	} {
+		t.Run(fmt.Sprint(test.path, test.opts), func(t *testing.T) {
+			var b strings.Builder
+			if err := variable(t, k, test.path).Format(&b, &test.opts); err != nil {
+				t.Fatal(err)
+			}
+			if b.String() != test.want {
+				t.Errorf("got  %s\nwant %s", b.String(), test.want)
+			}
+		})
+	}
+}
+
+func TestJSON(t *testing.T) {
+	k := newKernel(t)
+	for _, test := range []struct{ path, want string }{
+		{"device", `{"name":"eth0","speed":3,"duplex":-3,"mode":165,"state":"DOWN","open":"0xffffffff81000104",` +
+			`"label":"0xffffffff82000100","stats":[7,7,7,7,7,1],"list":{"next":"0xffffffff82000200","prev":"0xffffffff82000200"},` +
+			`"wide":-170141183460469231704017187605319778304,"tail":[]}`},
+		{"buf#1", `"first \u001b[31m"`},
+		{"lost", `{"error":"excluded","address":"0xffffffff82001010"}`},
+		{"lost.state", `{"error":"excluded","address":"0xffffffff8200101c"}`},
+	} {
+		if got := string(variable(t, k, test.path).AppendJSON(nil)); got != test.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", test.path, got, test.want)
+		}
+	}
+}
+
+func TestVarErrors(t *testing.T) {
+	k := newKernel(t)
+	for _, test := range []struct{ name, kind, message, hint string }{
+		{"devise", "not-found", `no symbol "devise"`, "did you mean device, devices?"},
+		{"buf", "ambiguous", `"buf" stands for 2 variables`,
+			"choose one by its number: buf#1 at 0xffffffff82000100 (char [16]) buf#2 at 0xffffffff82000110 (char [16])"},
+		{"buf#3", "not-found", `no symbol "buf#3"`, ""},
+		{"assembly", "untyped", `"assembly" at 0xffffffff82000180 has no type: no BTF describes it`, "say its type: *(TYPE *)&assembly"},
+	} {
+		_, err := k.Var(test.name)
+		if err == nil {
+			t.Errorf("%s: no error", test.name)
+			continue
+		}
+		if kind := kernel.ErrorKind(err); kind != test.kind {
+			t.Errorf("%s: kind %s, want %s", test.name, kind, test.kind)
+		}
+		if err.Error() != test.message {
+			t.Errorf("%s: %v\nwant %s", test.name, err, test.message)
+		}
+		if hint := kernel.Hint(err); hint != test.hint {
+			t.Errorf("%s: hint %s\nwant %s", test.name, hint, test.hint)
+		}
+	}
+}
+
+func TestAmbiguousByNumber(t *testing.T) {
+	k := newKernel(t)
+	for name, want := range map[string]string{"buf#1": `"first \033[31m"`, "buf#2": `"second"`} {
+		if got := variable(t, k, name).String(); got != want {
+			t.Errorf("%s = %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestPerCPU(t *testing.T) {
+	k := newKernel(t)
+	cpus, err := k.OnlineCPUs()
+	if got := kernel.CPUList(cpus); err != nil || got != "0,2" {
+		t.Fatalf("online CPUs %s, %v", got, err)
+	}
+	counter := variable(t, k, "counter")
+	if !counter.PerCPU() {
+		t.Fatal("counter is not per-CPU")
+	}
+	ref, err := counter.Ref()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cpu, want := range map[int]string{0: "100", 2: "300"} {
+		v, err := k.PerCPU(counter, cpu)
+		if err != nil || v.String() != want {
+			t.Errorf("counter on CPU %d = %v, %v; want %s", cpu, v, err, want)
+		}
+		p, err := k.PerCPU(ref, cpu)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := p.Deref(); err != nil || v.String() != want {
+			t.Errorf("*&counter on CPU %d = %v, %v; want %s", cpu, v, err, want)
+		}
+	}
+	if _, err := k.PerCPU(counter, 1); kernel.Hint(err) != "this machine has CPUs 0,2" {
+		t.Errorf("CPU 1: %v, hint %q", err, kernel.Hint(err))
+	}
+}
+
+func TestList(t *testing.T) {
+	k := newKernel(t)
+	device := variable(t, k, "device").Type()
+	var names []string
+	for v, err := range k.List(listAt, device, "list") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, err := v.Field("name")
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name.String())
+	}
+	if got := strings.Join(names, " "); got != `"eth0"` {
+		t.Errorf("devices %s", got)
+	}
+}
+
+// TestListDamaged walks lists that do not come back to their head.
+func TestListDamaged(t *testing.T) {
+	const node vmcore.Addr = 0x1000
+	layout := vmcore.Layout{WordSize: 8}
+	types := newTypes(t, binary.LittleEndian)
+	list := types.Lookup(btfsrc.KindStruct, "list_head")[0]
+	for _, test := range []struct {
+		name string
+		next []uint64 // of nodes 16 bytes apart; the first is the head
+		want string
+	}{
+		{"a cycle", []uint64{0x1010, 0x1020, 0x1030, 0x1020}, "list at 0x1000 is damaged: node 0x1020: it does not come back to its head"},
+		{"points to itself", []uint64{0x1010, 0x1010}, "list at 0x1000 is damaged: node 0x1010: it does not come back to its head"},
+		{"NULL", []uint64{0x1010, 0}, "list at 0x1000 is damaged: node 0x0: its next node cannot be read: address 0x0: not mapped"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var b []byte
+			for _, next := range test.next {
+				b = append(b, words(next, 0)...)
+			}
+			k := kernel.New(kernel.Config{Arch: vmcore.Arch{Layout: layout}, Mem: sparse{node: b}, Types: types})
+			var got error
+			steps := 0
+			for _, err := range k.List(node, list, "next") {
+				got = err
+				if steps++; steps > 100 {
+					t.Fatal("the walk goes on")
+				}
+			}
+			if got == nil || got.Error() != test.want {
+				t.Errorf("got  %v\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// TestBitFields reads bit-fields of both byte orders from the bytes that a
+// compiler for the machine lays out for {speed: 3, duplex: -3}.
+func TestBitFields(t *testing.T) {
+	for _, test := range []struct {
+		order binary.ByteOrder
+		b     byte
+	}{
+		{binary.LittleEndian, 0b00101011}, // bit 0 is the lowest
+		{binary.BigEndian, 0b01110100},    // bit 0 is the highest
+	} {
+		types := newTypes(t, test.order)
+		device := types.Lookup(btfsrc.KindStruct, "device")[0]
+		bytes := make([]byte, 112)
+		bytes[8] = test.b
+		k := kernel.New(kernel.Config{Arch: vmcore.Arch{Layout: types.Layout()}, Mem: sparse{data: bytes}, Types: types})
+		for name, want := range map[string]string{"speed": "3", "duplex": "-3"} {
+			v, err := k.At(data, device).Field(name)
+			if err != nil || v.String() != want {
+				t.Errorf("%v: %s = %v, %v; want %s", test.order, name, v, err, want)
+			}
+		}
+	}
+}
+
+func TestCast(t *testing.T) {
+	k := newKernel(t)
+	for _, test := range []struct {
+		value uint64
+		from  string
+		to    string
+		want  string
+	}{
+		{0xffffffff, "unsigned int", "int", "-1"},
+		{0xffffffff, "int", "unsigned long", "18446744073709551615"},
+		{0x1ff, "unsigned int", "unsigned char", "255"},
+		{2, "int", "_Bool", "true"},
+		{0xffffffffffffffff, "long", "double", "-1"},
+	} {
+		v, err := k.Uint(k.BasicType(test.from), test.value).Cast(k.BasicType(test.to))
+		if err != nil || v.String() != test.want {
+			t.Errorf("(%s)(%s)%#x = %v, %v; want %s", test.to, test.from, test.value, v, err, test.want)
+		}
+	}
+	if _, err := variable(t, k, "device").Cast(k.BasicType("int")); kernel.ErrorKind(err) != kernel.KindType {
+		t.Errorf("a structure was cast to int: %v", err)
+	}
+}
