@@ -23,14 +23,14 @@ const (
 // alone is Excluded, one in neither is Unmapped. With a single bitmap, as old
 // diskdump files have, no filter can show: what is not in the file is Unmapped.
 type kdump struct {
-	volumes   []*volume // ascending, none overlapping
-	shift     int       // log2 of the page size
-	maxPFN    uint64
-	pages     *cache    // by page frame
-	decoders  sync.Pool // of *decoder
-	noteData  []byte
-	infoData  []byte
-	allWarned []string
+	volumes  []*volume // ascending, none overlapping
+	shift    int       // log2 of the page size
+	maxPFN   uint64
+	pages    *cache    // by page frame
+	decoders sync.Pool // of *decoder
+	noteData []byte
+	infoData []byte
+	warned   []string
 }
 
 var _ store = (*kdump)(nil)
@@ -47,7 +47,7 @@ func newKdump(files []fileAt, opts *Options) (*kdump, error) {
 			return nil, err
 		}
 		if w, ok := f.r.(*flattened); ok {
-			k.allWarned = append(k.allWarned, w.warnings()...)
+			k.warned = append(k.warned, w.warnings()...)
 		}
 		if len(files) > 1 && !h.split {
 			return nil, &FormatError{File: f.name, Off: h.blockSize, Msg: "not a volume of a split dump"}
@@ -70,7 +70,7 @@ func newKdump(files []fileAt, opts *Options) (*kdump, error) {
 	k.decoders.New = func() any { return newDecoder(int(first.blockSize)) }
 	k.readAreas()
 	for _, v := range k.volumes {
-		k.allWarned = append(k.allWarned, v.warnings()...)
+		k.warned = append(k.warned, v.warnings()...)
 	}
 	return k, nil
 }
@@ -97,7 +97,7 @@ func (k *kdump) checkSet() error {
 
 func (k *kdump) warnGap(start, end uint64) {
 	if start < end {
-		k.allWarned = append(k.allWarned, fmt.Sprintf("page frames %#x to %#x are in a volume not given", start, end))
+		k.warned = append(k.warned, fmt.Sprintf("page frames %#x to %#x are in a volume not given", start, end))
 	}
 }
 
@@ -110,7 +110,7 @@ func (k *kdump) readAreas() {
 		}
 		var err error
 		if *data, err = readArea(v.file(), a, what); err != nil {
-			k.allWarned = append(k.allWarned, err.Error())
+			k.warned = append(k.warned, err.Error())
 		}
 	}
 	for _, v := range k.volumes {
@@ -141,7 +141,7 @@ func (k *kdump) version() int       { return k.volumes[0].kdumpHeader.version }
 func (k *kdump) pageSize() int      { return 1 << k.shift }
 func (k *kdump) notes() []byte      { return k.noteData }
 func (k *kdump) vmcoreinfo() []byte { return k.infoData }
-func (k *kdump) warnings() []string { return k.allWarned }
+func (k *kdump) warnings() []string { return k.warned }
 
 // compression lists the methods that the header tells of. Each page says its
 // own, so that the list is only a hint.

@@ -14,11 +14,12 @@ const (
 	minBlockSize = 4 << 10
 	maxBlockSize = 1 << 20 // the largest page of any Linux port is 1 MiB (hexagon)
 	maxPhys      = 1 << 52 // bytes of physical address space: no machine of today uses more
-	maxArea      = 64 << 20
+	maxArea      = 64 << 20 // bytes of notes: device dumps can be large
 )
 
-// A bit of the header's status. The others tell the compression.
-const statusIncomplete = 1 << 3 // DUMP_DH_COMPRESSED_INCOMPLETE
+// statusIncomplete is the bit DUMP_DH_COMPRESSED_INCOMPLETE of the header's
+// status. Other bits tell the compression.
+const statusIncomplete = 1 << 3
 
 // kdumpHeader is what the main header and the sub-header of one file say: structs
 // disk_dump_header and kdump_sub_header of makedumpfile's diskdump_mod.h. The
@@ -76,11 +77,14 @@ func parseKdumpHeader(f fileAt) (*kdumpHeader, error) {
 	return h, h.check(f.name)
 }
 
-// mainHeader reads struct disk_dump_header in the layout that makes sense; nil
-// when none does.
+// mainHeader reads struct disk_dump_header in the first layout that makes sense;
+// nil when none does. 32 bits come first: a 32-bit header read as a 64-bit one
+// has the number of pages for its block size, which can look like one, while the
+// other way round the size of the sub-header is the high half of some
+// microseconds, which is 0.
 func mainHeader(buf []byte) *kdumpHeader {
 	for _, layout := range []Layout{
-		{WordSize: 8}, {WordSize: 4}, {BigEndian: true, WordSize: 8}, {BigEndian: true, WordSize: 4},
+		{WordSize: 4}, {WordSize: 8}, {BigEndian: true, WordSize: 4}, {BigEndian: true, WordSize: 8},
 	} {
 		c := cursor{b: buf, layout: layout, align: layout.WordSize}
 		h := &kdumpHeader{layout: layout, dumpLevel: -1}
@@ -92,16 +96,14 @@ func mainHeader(buf []byte) *kdumpHeader {
 		h.kernel = c.text(65)
 		h.machine = c.text(65)
 		c.bytes(65) // domainname
-		sec := c.word()
-		usec := c.word()
-		h.time = unixTime(sec, usec)
+		h.time = unixTime(c.word(), c.word())
 		h.status = c.uint32()
 		h.blockSize = int64(c.uint32())
 		h.subBlocks = int64(c.uint32())
 		h.bitmapBlocks = int64(c.uint32())
 		h.maxPFN = uint64(c.uint32())
 		c.bytes(4 * 4) // total_ram_blocks, device_blocks, written_blocks, current_cpu
-		h.cpus = int(int32(c.uint32()))
+		h.cpus = max(0, int(int32(c.uint32())))
 		if h.plausible() {
 			return h
 		}
@@ -109,8 +111,7 @@ func mainHeader(buf []byte) *kdumpHeader {
 	return nil
 }
 
-// plausible tells the layouts apart. The block size alone does not: a 32-bit
-// header read as a 64-bit one has the number of pages there.
+// plausible reports whether the header can be one.
 func (h *kdumpHeader) plausible() bool {
 	return h.version >= 0 && h.version < 1<<16 &&
 		h.blockSize >= minBlockSize && h.blockSize <= maxBlockSize && bits.OnesCount64(uint64(h.blockSize)) == 1 &&

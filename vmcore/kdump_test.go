@@ -464,3 +464,19 @@ func TestKdumpFlattened(t *testing.T) {
 		checkMemory(t, d, src.Phys())
 	}
 }
+
+// Readers in parallel, with a cache too small for them, see the same memory.
+func TestKdumpConcurrent(t *testing.T) {
+	src := machine(vmcoretest.X86_64, 4096)
+	raw := src.Kdump(&vmcoretest.KdumpOptions{Compression: []vmcoretest.Compression{vmcoretest.Zlib, vmcoretest.LZO, vmcoretest.Snappy, vmcoretest.Zstd}})
+	d, err := vmcore.New(bytes.NewReader(raw), int64(len(raw)), &vmcore.Options{CacheSize: 40 * 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			checkMemory(t, d, src.Phys())
+		})
+	}
+}
