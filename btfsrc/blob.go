@@ -115,8 +115,7 @@ func parseBlob(raw []byte, layout vmcore.Layout, base *blob) (*blob, error) {
 
 // findTypes walks the type section and fills offsets, datasecs and numVars.
 func (b *blob) findTypes(h *header) error {
-	// A third of the records of a kernel are bare headers, the rest are larger.
-	b.offsets = make([]uint32, 0, len(b.types)/28+1)
+	b.offsets = make([]uint32, 0, len(b.types)/24+1) // a kernel's records have 25 bytes on average
 	for off := 0; off < len(b.types); {
 		if len(b.types)-off < recordLen {
 			return malformed(h.typesOff+off, "type header cut short")

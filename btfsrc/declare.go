@@ -9,8 +9,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// maxDeclaration bounds the length of a declaration, in bytes; the longest
-// prototype of a kernel has some 600. What is beyond is written as "…".
+// maxDeclaration bounds the length of a declaration, in bytes; the longest of
+// Linux 6.18 has 425. What is beyond is written as "…".
 const maxDeclaration = 8 << 10
 
 // maxParamDepth bounds function pointers that take function pointers.
@@ -38,6 +38,7 @@ type declarer struct {
 	deep int                       // in parameters of parameters
 }
 
+// declare returns text, a name or nothing, declared as typ.
 func (d *declarer) declare(typ btf.Type, text string) string {
 	var quals, tags []string // of the layer that comes next
 	for range maxDepth {
