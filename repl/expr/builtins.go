@@ -32,7 +32,7 @@ func (p *parser) offsetOf(start int) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &offsetOf{p.from(start), typ, path}, nil
+	return &offsetOf{span: p.from(start), typ: typ, path: path}, nil
 }
 
 func (p *parser) containerOf(start int) (node, error) {
@@ -48,7 +48,7 @@ func (p *parser) containerOf(start int) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &containerOf{p.from(start), x, typ, path}, nil
+	return &containerOf{span: p.from(start), x: x, typ: typ, path: path}, nil
 }
 
 func (p *parser) perCPU(start int, ptr bool) (node, error) {
@@ -60,7 +60,7 @@ func (p *parser) perCPU(start int, ptr bool) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &perCPU{p.from(start), x, cpu, ptr}, nil
+	return &perCPU{span: p.from(start), x: x, cpu: cpu, ptr: ptr}, nil
 }
 
 // exprArg parses an argument and what ends it.
@@ -89,14 +89,14 @@ func (p *parser) pathArg() (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	var x node = &member{p.from(start.pos), ".", &placeholder{span{start.pos, start.pos}}, name}
+	var x node = &member{span: p.from(start.pos), op: ".", x: &placeholder{}, name: name}
 	for !p.is(")") {
 		switch {
 		case p.accept("."):
 			if name, err = p.memberName(); err != nil {
 				return nil, err
 			}
-			x = &member{p.from(start.pos), ".", x, name}
+			x = &member{span: p.from(start.pos), op: ".", x: x, name: name}
 		case p.is("["):
 			if x, err = p.index(x); err != nil {
 				return nil, err
@@ -114,9 +114,9 @@ func (p *parser) pathArg() (node, error) {
 // dollar tells history from convenience variables. The lexer has checked tok.
 func dollar(tok token) node {
 	if last := tok.text[len(tok.text)-1]; last != '$' && !isDigit(tok.text[1]) && tok.text[1] != '$' {
-		return &convenience{tok.span, tok.text[1:]}
+		return &convenience{span: tok.span, name: tok.text[1:]}
 	}
-	return &history{tok.span, tok.text, historyNumber(tok.text)}
+	return &history{span: tok.span, text: tok.text, n: historyNumber(tok.text)}
 }
 
 // historyNumber returns the argument of [Scope.History] for $, $$, $1 or $$2.
@@ -199,8 +199,7 @@ func (ev *evaluator) path(root kernel.Value, n node) (kernel.Value, error) {
 		if err != nil {
 			return v, err
 		}
-		v, err = v.Field(n.name)
-		return v, ev.wrap(n.span, err)
+		return ev.field(v, n)
 	case *index:
 		v, err := ev.path(root, n.x)
 		if err != nil {

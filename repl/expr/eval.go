@@ -10,6 +10,7 @@ import (
 	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/kallsyms"
 	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/vmcore"
 )
 
 // Scope is what the names of an expression stand for. A scope whose Var picks
@@ -139,20 +140,23 @@ func (ev *evaluator) quiet() *evaluator {
 }
 
 // ident returns a variable or a function; where there is neither, an
-// enumerator.
+// enumerator. A function of unknown type is its address.
 func (ev *evaluator) ident(n *ident) (kernel.Value, error) {
+	if c, ok := ev.macro(n); ok {
+		return c, nil
+	}
 	v, err := ev.variable(n)
 	var untyped *kernel.UntypedError
 	switch {
 	case err == nil:
 		return v, nil
 	case errors.As(err, &untyped) && untyped.Symbol.Class == kallsyms.Text:
-		return ev.k.Uint(&btf.Pointer{Target: &btf.Void{}}, uint64(untyped.Symbol.Addr)), nil
+		return ev.voidPointer(untyped.Symbol.Addr), nil
 	case untyped != nil || kernel.ErrorKind(err) == kernel.KindAmbiguous || n.nth > 0:
 		return v, err
 	}
-	if c, ok := ev.constant(n.name); ok {
-		return c, nil
+	if t, value, ok := ev.enumerator(n.name); ok {
+		return ev.k.Uint(t, value), nil
 	}
 	wrapped := ev.wrap(n.span, err).(*Error)
 	switch {
@@ -162,6 +166,22 @@ func (ev *evaluator) ident(n *ident) (kernel.Value, error) {
 		wrapped.Advice = "a hexadecimal number is written 0x" + n.name
 	}
 	return v, wrapped
+}
+
+func (ev *evaluator) voidPointer(a vmcore.Addr) kernel.Value {
+	return ev.k.Uint(&btf.Pointer{Target: &btf.Void{}}, uint64(a))
+}
+
+// macro returns the value of the few macros that everybody writes; BTF has none.
+func (ev *evaluator) macro(n *ident) (kernel.Value, bool) {
+	switch {
+	case n.quoted || n.nth > 0:
+	case n.name == "NULL":
+		return ev.voidPointer(0), true
+	case n.name == "true", n.name == "false":
+		return ev.boolean(n.name == "true"), true
+	}
+	return kernel.Value{}, false
 }
 
 func (ev *evaluator) variable(n *ident) (kernel.Value, error) {
@@ -180,27 +200,10 @@ func (ev *evaluator) bareSymbol(n node) (kallsyms.Symbol, bool) {
 	}
 	_, err := ev.variable(id)
 	var untyped *kernel.UntypedError
-	if !errors.As(err, &untyped) || untyped.Symbol.Class == kallsyms.Text {
+	if !errors.As(err, &untyped) {
 		return kallsyms.Symbol{}, false
 	}
 	return untyped.Symbol, true
-}
-
-// constant returns what a name stands for that is no symbol: an enumerator, or
-// one of the few macros that everybody writes.
-func (ev *evaluator) constant(name string) (kernel.Value, bool) {
-	if t, value, ok := ev.enumerator(name); ok {
-		return ev.k.Uint(t, value), true
-	}
-	switch name {
-	case "NULL":
-		return ev.k.Uint(&btf.Pointer{Target: &btf.Void{}}, 0), true
-	case "false":
-		return ev.k.Uint(ev.k.BasicType("int"), 0), true
-	case "true":
-		return ev.k.Uint(ev.k.BasicType("int"), 1), true
-	}
-	return kernel.Value{}, false
 }
 
 func isHex(s string) bool {
@@ -248,7 +251,13 @@ func (ev *evaluator) member(n *member) (kernel.Value, error) {
 	if err != nil {
 		return v, err
 	}
-	return v.Field(n.name)
+	return ev.field(v, n)
+}
+
+// field returns the member that n names of v. An error is placed at the name.
+func (ev *evaluator) field(v kernel.Value, n *member) (kernel.Value, error) {
+	f, err := v.Field(n.name)
+	return f, ev.wrap(span{n.end - len(n.name), n.end}, err)
 }
 
 // object returns what a member may be taken of: n, or what n points to.
@@ -304,11 +313,11 @@ func (ev *evaluator) slice(n *slice) (kernel.Value, error) {
 	if err != nil {
 		return v, err
 	}
-	lo, err := ev.integer(n.lo)
+	lo, err := ev.bound(n.lo)
 	if err != nil {
 		return v, err
 	}
-	hi, err := ev.integer(n.hi)
+	hi, err := ev.bound(n.hi)
 	if err != nil {
 		return v, err
 	}
@@ -369,6 +378,14 @@ func (ev *evaluator) integer(n node) (int64, error) {
 		return 0, ev.errorf(n.at(), kernel.KindType, "an integer is needed here")
 	}
 	return int64(x.u), nil
+}
+
+// bound returns an integer that a type depends on, the length of an array: it
+// counts also where only types do.
+func (ev *evaluator) bound(n node) (int64, error) {
+	full := *ev
+	full.typing = false
+	return full.integer(n)
 }
 
 // truth returns the value of n as a condition.

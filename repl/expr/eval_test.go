@@ -3,6 +3,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf/btf"
@@ -154,6 +155,8 @@ func TestEval(t *testing.T) {
 		{"init.fn == schedule", "int 1"},
 		{"*init.fn", "int (int n) at 0xffffffff81000000"},
 		{"asm_entry", "void * 0xffffffff81000100"},
+		{"&asm_entry", "void * 0xffffffff81000100"},
+		{"(unsigned long)asm_entry", "unsigned long 18446744071578845440"},
 		{"&raw", "void * 0xffff888000001160"},
 		{"(int)raw", "int 1684234849"},
 		{"(char[4])raw", "char [4] at 0xffff888000001160"},
@@ -179,6 +182,7 @@ func TestEval(t *testing.T) {
 		{"sizeof init.comm", "unsigned long 16"},
 		{"sizeof *init.tasks.prev", "unsigned long 16"},
 		{"sizeof gone + sizeof(int[3][2])", "unsigned long 28"},
+		{"sizeof init.comm[0..init.pid - 40]", "unsigned long 2"},
 		{"sizeof (1 / 0)", "unsigned long 4"},
 		{"sizeof ('a' + 1l)", "unsigned long 8"},
 		{"sizeof(struct foo#2)", "unsigned long 8"},
@@ -226,8 +230,9 @@ func TestEvalErrors(t *testing.T) {
 		{"sizeof(struct foo#3)", "not-found", "column 8: struct foo has 2 candidates", ""},
 		{"(union task *)0", "not-found", `column 2: no union "task"`, "did you mean struct task?"},
 		{"sizeof(struct nosuch)", "not-found", `column 8: no struct "nosuch"`, ""},
-		{"init.pod", "not-found", `column 1: no member "pod" in struct task`, "did you mean pid, lo, ok?"},
-		{"init.pid.x", "type", "column 1: int has no members", ""},
+		{"(nosuch_t *)0", "not-found", `column 2: no type "nosuch_t"`, "the name of a struct, union or enum wants that word: (struct task_struct *)x"},
+		{"init.pod", "not-found", `column 6: no member "pod" in struct task`, "did you mean pid, lo, ok?"},
+		{"init.pid.x", "type", "column 10: int has no members", ""},
 		{"1 + gone", "excluded", "column 5: address 0xffffffff82000000: page excluded from the dump", ""},
 		{"init.tasks.prev->next->next", "excluded", "column 1: address 0xffffffff82000000: page excluded from the dump", ""},
 		{`name != "x" && init.tasks.prev->prev`, "excluded", "column 16: address 0xffffffff82000008: page excluded from the dump", ""},
@@ -250,7 +255,7 @@ func TestEvalErrors(t *testing.T) {
 		{"&init.a", "type", "column 1: a bit-field has no address", ""},
 		{"sizeof init.a", "type", "column 8: a bit-field has no size", ""},
 		{"offsetof(struct task, a)", "type", "column 23: a bit-field has no offset in bytes", ""},
-		{"offsetof(struct task, parent.pid)", "type", "column 23: struct task * has no members", ""},
+		{"offsetof(struct task, parent.pid)", "type", "column 30: struct task * has no members", ""},
 		{"offsetof(struct task, parent[1])", "type", "column 23: struct task * is not an array", ""},
 		{"init.comm[4..2]", "type", "", ""},
 		{"init.comm[0..99999999999]", "type", "", ""},
@@ -355,4 +360,60 @@ func TestParseType(t *testing.T) {
 			t.Errorf("ParseType(%q) = %s, want an error", src, btfsrc.TypeName(typ))
 		}
 	}
+}
+
+// FuzzEval evaluates any expression over any memory. The type of a result must
+// be that which is found without reading, its size that of sizeof, and a cast
+// must give the size of its type.
+func FuzzEval(f *testing.F) {
+	for _, src := range []string{
+		"init.tasks.next->prev - &init.tasks", "init.grid[1][2] / init.b", "(int[init.pid])raw", "container_of(current, struct task, hi)->c",
+		"$t = name[0..init.a]", "per_cpu_ptr(&raw, 0)", "schedule + init.both", `init.comm == "x"`, "init ? ratio : $$", "*init.parent->parent",
+		"sizeof init.comm[0..minus]", "1 << init.pid", "(u8)ratio", "(bool)init.fn", "init.tasks - 1 > current", "(unsigned short)big % init.s",
+	} {
+		f.Add(src, []byte("0123456789abcdef"))
+	}
+	types := testTypes(f)
+	f.Fuzz(func(t *testing.T, src string, content []byte) {
+		m := testMemory()
+		copy(m.data, content)
+		k, s := newKernelOf(t, types, m)
+		v, err := evalString(t, k, s, src)
+		if err != nil {
+			var at *Error
+			if !errors.As(err, &at) {
+				t.Fatalf("%q: %T %v", src, err, err)
+			}
+			at.Caret()
+			return
+		}
+		_ = v.String()
+		if strings.ContainsAny(src, "?$") {
+			return // C wants the branches to have one type; assignments change types
+		}
+		typ, err := TypeOf(t.Context(), src, k, s)
+		if err != nil || btfsrc.TypeName(typ) != v.TypeName() {
+			t.Fatalf("%q is %s, TypeOf says %v, %v", src, v.TypeName(), typ, err)
+		}
+		if !isNumber(v) && !isPointer(v) {
+			return
+		}
+		for _, name := range []string{"char", "unsigned short", "int", "u64", "void *", "enum state"} {
+			want, err := evalString(t, k, s, "sizeof("+name+")")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := evalString(t, k, s, "("+name+")("+src+")")
+			if err != nil {
+				continue // unreadable, or a floating-point number that does not fit
+			}
+			size, err := c.Size()
+			if u, _ := want.Uint(); err != nil || size != u {
+				t.Fatalf("(%s)(%q) has %d bytes, %v", name, src, size, err)
+			}
+			if b, err := c.Bytes(); err != nil || uint64(len(b)) != size {
+				t.Fatalf("(%s)(%q) holds %d bytes, %v", name, src, len(b), err)
+			}
+		}
+	})
 }

@@ -203,7 +203,10 @@ func (s *session) Set(name string, v kernel.Value)      { s.conv[name] = v }
 
 // newTestKernel returns the synthetic kernel and a session on it.
 func newTestKernel(t testing.TB, m vmcore.Memory) (*kernel.Kernel, *session) {
-	types := testTypes(t)
+	return newKernelOf(t, testTypes(t), m)
+}
+
+func newKernelOf(t testing.TB, types *btfsrc.Types, m vmcore.Memory) (*kernel.Kernel, *session) {
 	k := kernel.New(kernel.Config{
 		Arch: vmcore.Arch{Name: "x86_64", Layout: types.Layout()}, Mem: m, Types: types,
 	})

@@ -191,13 +191,14 @@ func (l *lexer) dollar() (token, error) {
 func (l *lexer) number() (token, error) {
 	start := l.pos
 	hex := len(l.src)-start > 1 && l.src[start] == '0' && l.src[start+1]|0x20 == 'x'
+	onCPU := start > 1 && l.src[start-1] == ':' && isWord(l.src[start-2]) // in runqueues:0.cpu
 	for l.pos < len(l.src) {
 		c, prev := l.src[l.pos], byte(0)
 		if l.pos > start {
 			prev = l.src[l.pos-1] | 0x20
 		}
 		sign := (c == '+' || c == '-') && prev == 'e' && !hex
-		point := c == '.' && !strings.HasPrefix(l.src[l.pos:], "..")
+		point := c == '.' && !strings.HasPrefix(l.src[l.pos:], "..") && !(onCPU && l.letterAt(l.pos+1))
 		if !isWord(c) && !sign && !point {
 			break
 		}
@@ -209,6 +210,8 @@ func (l *lexer) number() (token, error) {
 	}
 	return l.integer(start, text)
 }
+
+func (l *lexer) letterAt(pos int) bool { return pos < len(l.src) && isLetter(l.src[pos]) }
 
 func (l *lexer) float(start int, text string) (token, error) {
 	digits := strings.TrimRight(text, "fFlL")

@@ -40,7 +40,7 @@ func (ev *evaluator) unary(n *unary) (kernel.Value, error) {
 // addressOf returns &n. A symbol without a type has an address too.
 func (ev *evaluator) addressOf(n node) (kernel.Value, error) {
 	if s, ok := ev.bareSymbol(n); ok {
-		return ev.k.Uint(&btf.Pointer{Target: &btf.Void{}}, uint64(s.Addr)), nil
+		return ev.voidPointer(s.Addr), nil
 	}
 	v, err := ev.eval(n)
 	if err != nil {
@@ -336,7 +336,7 @@ func (ev *evaluator) cast(n *cast) (kernel.Value, error) {
 	if err != nil {
 		return kernel.Value{}, err
 	}
-	if s, ok := ev.bareSymbol(n.x); ok {
+	if s, ok := ev.bareSymbol(n.x); ok && s.Class != kallsyms.Text {
 		if s.Class == kallsyms.PerCPU {
 			return kernel.Value{}, ev.errorf(n.x.at(), kernel.KindType, "%q is a per-CPU variable", s.Name).
 				advise(fmt.Sprintf("pick a CPU: *(%s)per_cpu_ptr(&%s, 0)", btfsrc.TypeName(&btf.Pointer{Target: t}), s.Name))

@@ -14,7 +14,9 @@ const maxDepth = 200
 // TypeOracle tells names of types from other names: C cannot be parsed without.
 type TypeOracle interface {
 	// IsType reports whether a bare name, such as "u64", is that of a typedef.
-	IsType(name string) bool
+	// likely is set where nothing else makes sense: the answer may then cost
+	// more, for it is not asked of every name.
+	IsType(name string, likely bool) bool
 }
 
 // Expr is a parsed expression. It is immutable.
@@ -171,7 +173,7 @@ func (p *parser) expr(prec int) (node, error) {
 			if err != nil {
 				return nil, err
 			}
-			x = &binary{span{x.at().pos, y.at().end}, tok.text, x, y}
+			x = &binary{span: span{x.at().pos, y.at().end}, op: tok.text, x: x, y: y}
 		case tok.text == "?" && precCond >= prec:
 			if x, err = p.cond(x); err != nil {
 				return nil, err
@@ -200,7 +202,7 @@ func (p *parser) cond(c node) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cond{span{c.at().pos, y.at().end}, c, x, y}, nil
+	return &cond{span: span{c.at().pos, y.at().end}, c: c, x: x, y: y}, nil
 }
 
 // within parses an expression with noCPU set or cleared.
@@ -225,7 +227,7 @@ func (p *parser) assign(x node) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &assign{span{to.pos, y.at().end}, to.name, y}, nil
+	return &assign{span: span{to.pos, y.at().end}, name: to.name, x: y}, nil
 }
 
 // unary parses prefix operators, casts and sizeof.
@@ -240,6 +242,15 @@ func (p *parser) unary() (node, error) {
 		if p.typeFollows(1) && p.isCast() {
 			return p.cast()
 		}
+		if name, ok := p.unknownType(); ok {
+			if p.types != nil && p.types.IsType(name.text, true) {
+				return p.cast()
+			}
+			err := p.errorf(name.span, "no type %q", name.text).
+				advise("the name of a struct, union or enum wants that word: (struct task_struct *)x")
+			err.Err = &kernel.NotFoundError{What: "type", Name: name.text}
+			return nil, err
+		}
 	case tok.isWord("sizeof"):
 		return p.sizeof()
 	case tok.isOp("++"), tok.isOp("--"):
@@ -250,7 +261,7 @@ func (p *parser) unary() (node, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &unary{p.from(tok.pos), tok.text, x}, nil
+		return &unary{span: p.from(tok.pos), op: tok.text, x: x}, nil
 	}
 	return p.postfix()
 }
@@ -269,6 +280,16 @@ func (p *parser) isCast() bool {
 	return after.kind != tokEOF && (after.kind != tokOp || slices.Contains([]string{"(", "+", "-", "~", "!", "*", "&"}, after.text))
 }
 
+// unknownType recognises (name *), which can only be meant as a cast.
+func (p *parser) unknownType() (name token, ok bool) {
+	n := 2
+	for p.peekAt(n).isOp("*") {
+		n++
+	}
+	name = p.peekAt(1)
+	return name, name.kind == tokIdent && n > 2 && p.peekAt(n).isOp(")")
+}
+
 func (p *parser) cast() (node, error) {
 	start := p.next().pos
 	typ, err := p.typeName()
@@ -285,7 +306,7 @@ func (p *parser) cast() (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cast{p.from(start), typ, x}, nil
+	return &cast{span: p.from(start), typ: typ, x: x}, nil
 }
 
 func (p *parser) sizeof() (node, error) {
@@ -299,13 +320,13 @@ func (p *parser) sizeof() (node, error) {
 		if err := p.expect(")"); err != nil {
 			return nil, err
 		}
-		return &sizeofType{p.from(start), typ}, nil
+		return &sizeofType{span: p.from(start), typ: typ}, nil
 	}
 	x, err := p.unary()
 	if err != nil {
 		return nil, err
 	}
-	return &sizeofExpr{p.from(start), x}, nil
+	return &sizeofExpr{span: p.from(start), x: x}, nil
 }
 
 // postfix parses a primary expression and what is applied to it.
@@ -323,7 +344,7 @@ func (p *parser) postfix() (node, error) {
 			if err != nil {
 				return nil, err
 			}
-			x = &member{p.from(x.at().pos), tok.text, x, name}
+			x = &member{span: p.from(x.at().pos), op: tok.text, x: x, name: name}
 		case tok.isOp("["):
 			if x, err = p.index(x); err != nil {
 				return nil, err
@@ -365,9 +386,9 @@ func (p *parser) index(x node) (node, error) {
 	}
 	at := p.from(x.at().pos)
 	if hi != nil {
-		return &slice{at, x, i, hi}, nil
+		return &slice{span: at, x: x, lo: i, hi: hi}, nil
 	}
-	return &index{at, x, i}, nil
+	return &index{span: at, x: x, i: i}, nil
 }
 
 func (p *parser) primary() (node, error) {
@@ -375,16 +396,16 @@ func (p *parser) primary() (node, error) {
 	switch tok.kind {
 	case tokInt:
 		p.next()
-		return &intLit{tok.span, tok.text, tok.num}, nil
+		return &intLit{span: tok.span, text: tok.text, num: tok.num}, nil
 	case tokFloat:
 		p.next()
-		return &floatLit{tok.span, tok.text, tok.float}, nil
+		return &floatLit{span: tok.span, text: tok.text, num: tok.float}, nil
 	case tokChar:
 		p.next()
-		return &charLit{tok.span, tok.text, byte(tok.num)}, nil
+		return &charLit{span: tok.span, text: tok.text, num: byte(tok.num)}, nil
 	case tokString:
 		p.next()
-		return &stringLit{tok.span, tok.text, tok.str}, nil
+		return &stringLit{span: tok.span, text: tok.text, str: tok.str}, nil
 	case tokDollar:
 		p.next()
 		return dollar(tok), nil
@@ -418,7 +439,7 @@ func (p *parser) name() (node, error) {
 	}
 	p.next()
 	// A symbol that has the name of a type stays a symbol when printed.
-	x := &ident{tok.span, tok.text, tok.nth, tok.quoted || p.isTypedef(tok)}
+	x := &ident{span: tok.span, name: tok.text, nth: tok.nth, quoted: tok.quoted || p.isTypedef(tok)}
 	colon, cpu := p.peek(), p.peekAt(1)
 	joined := colon.isOp(":") && colon.pos == tok.end && cpu.pos == colon.end
 	if !joined || p.noCPU || cpu.kind != tokInt && cpu.kind != tokDollar {
@@ -429,5 +450,5 @@ func (p *parser) name() (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &perCPU{p.from(tok.pos), x, n, false}, nil
+	return &perCPU{span: p.from(tok.pos), x: x, cpu: n}, nil
 }

@@ -10,7 +10,7 @@ import (
 // typedefs is an oracle that knows a few names.
 type typedefs []string
 
-func (t typedefs) IsType(name string) bool { return slices.Contains(t, name) }
+func (t typedefs) IsType(name string, _ bool) bool { return slices.Contains(t, name) }
 
 var testTypedefs = typedefs{"u8", "u64", "pid_t", "both"}
 
@@ -74,6 +74,8 @@ func TestParse(t *testing.T) {
 		{"container_of(p->next,struct a,b[i+1].c)->d", "container_of(p->next, struct a, b[i + 1].c)->d"},
 		{"runqueues:0", "per_cpu(runqueues, 0)"},
 		{"runqueues:$i.nr", "per_cpu(runqueues, $i).nr"},
+		{"runqueues:0.nr", "per_cpu(runqueues, 0).nr"},
+		{"runqueues:12->nr", "per_cpu(runqueues, 12)->nr"},
 		{"x?runqueues:0", "x ? runqueues : 0"},
 		{"x?(runqueues:0):1", "x ? per_cpu(runqueues, 0) : 1"},
 		{"per_cpu_ptr(p,1+1)", "per_cpu_ptr(p, 1 + 1)"},

@@ -52,13 +52,11 @@ func Oracle(k *kernel.Kernel) TypeOracle { return oracle{k} }
 
 type oracle struct{ k *kernel.Kernel }
 
-// IsType does not load the types of modules for the name of a symbol: that is
-// what most names in expressions are.
-func (o oracle) IsType(name string) bool {
-	if len(o.k.Types().Lookup(btfsrc.KindTypedef, name)) > 0 {
-		return true
+func (o oracle) IsType(name string, likely bool) bool {
+	if likely {
+		return len(o.k.LookupType(btfsrc.KindTypedef, name)) > 0 // loads the types of modules
 	}
-	return len(o.k.Symbols().Lookup(name)) == 0 && len(o.k.LookupType(btfsrc.KindTypedef, name)) > 0
+	return len(o.k.Types().Lookup(btfsrc.KindTypedef, name)) > 0
 }
 
 // typ returns the type that t spells.
@@ -118,10 +116,23 @@ func (ev *evaluator) baseType(t *baseType) (btf.Type, error) {
 		return nil, ev.errorf(t.span, kernel.KindNotFound, "%s has %d candidates", t.spelling(), len(found))
 	case t.nth > 0:
 		return found[t.nth-1], nil
-	case len(found) > 1:
+	case !ev.agree(found):
 		return nil, ev.ambiguous(t, found)
 	}
 	return found[0], nil
+}
+
+// agree reports whether types of one name are defined alike, as those are that
+// several modules bring.
+func (ev *evaluator) agree(found []btf.Type) bool {
+	opts := &btfsrc.DefinitionOptions{Offsets: true}
+	define := func(t btf.Type) string { return ev.k.Types().Definition(btfsrc.Strip(t), opts) }
+	for _, t := range found[1:] {
+		if define(t) != define(found[0]) {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *baseType) spelling() string { return strings.TrimSpace(t.word + " " + t.name) }
@@ -196,7 +207,7 @@ func (ev *evaluator) arrayType(t *arrayType) (btf.Type, error) {
 	if t.n == nil {
 		return array, nil
 	}
-	n, err := ev.integer(t.n)
+	n, err := ev.bound(t.n)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ var builtinNames = map[string]string{
 func isTypeof(t token) bool { return t.isWord("typeof", "__typeof__") }
 
 func (p *parser) isTypedef(t token) bool {
-	return t.kind == tokIdent && !t.quoted && p.types != nil && p.types.IsType(t.text)
+	return t.kind == tokIdent && !t.quoted && p.types != nil && p.types.IsType(t.text, false)
 }
 
 // startsType reports whether a type name may begin with t.
@@ -237,7 +237,7 @@ func (p *parser) pointers() ([]wrapper, error) {
 			qual |= q
 		}
 		at := p.from(start.pos)
-		list = append(list, func(t typeNode) typeNode { return &pointerType{at, t, qual} })
+		list = append(list, func(t typeNode) typeNode { return &pointerType{span: at, elem: t, qual: qual} })
 		if len(list) > maxDepth {
 			return nil, p.errorf(at, "nested too deeply")
 		}
@@ -278,7 +278,7 @@ func (p *parser) arraySuffix(start int) (wrapper, error) {
 	}
 	err := p.expect("]")
 	at := p.from(start)
-	return func(t typeNode) typeNode { return &arrayType{at, t, n} }, err
+	return func(t typeNode) typeNode { return &arrayType{span: at, elem: t, n: n} }, err
 }
 
 func (p *parser) funcSuffix(start int) (wrapper, error) {
