@@ -12,8 +12,8 @@ import (
 // Limits of what is taken for a kdump header.
 const (
 	minBlockSize = 4 << 10
-	maxBlockSize = 1 << 20 // the largest page of any Linux port is 1 MiB (hexagon)
-	maxPhys      = 1 << 52 // bytes of physical address space: no machine of today uses more
+	maxBlockSize = 1 << 20  // the largest page of any Linux port is 1 MiB (hexagon)
+	maxPhys      = 1 << 52  // bytes of physical address space: no machine of today uses more
 	maxArea      = 64 << 20 // bytes of notes: device dumps can be large
 )
 
@@ -136,13 +136,13 @@ func (h *kdumpHeader) readSub(f fileAt) error {
 		h.startPFN, h.endPFN = c.word(), c.word()
 	}
 	if h.version >= 3 {
-		h.vmcoreinfo = area{c.uint64(), c.word()}
+		h.vmcoreinfo = area{off: c.uint64(), size: c.word()}
 	}
 	if h.version >= 4 {
-		h.notes = area{c.uint64(), c.word()}
+		h.notes = area{off: c.uint64(), size: c.word()}
 	}
 	if h.version >= 5 {
-		h.erase = area{c.uint64(), c.word()}
+		h.erase = area{off: c.uint64(), size: c.word()}
 	}
 	max32 := h.maxPFN
 	if h.version >= 6 {
