@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ const maxSimilar = 3
 func (k *Kernel) similarSymbols(name string) []string {
 	var s similar
 	s.name = name
-	for sym := range k.syms.All() {
+	for sym := range k.syms.Prefix(name[:min(1, len(name))]) { // the first letter is rarely wrong
 		s.offer(sym.Name)
 	}
 	return s.best()
@@ -50,14 +51,17 @@ type similarName struct {
 	distance int
 }
 
-// offer considers a name: one or two edits away, or the same but for case.
+// offer considers a name: one that begins with what was asked for, is the same
+// but for case, or is one or two edits away.
 func (s *similar) offer(name string) {
-	d := len(name) - len(s.name)
-	if name == "" || d > 2 || d < -2 || strings.ContainsRune(name, '.') {
+	if name == "" || s.name == "" || strings.ContainsRune(name, '.') {
 		return
 	}
 	distance := 1
-	if !strings.EqualFold(name, s.name) {
+	if !strings.HasPrefix(name, s.name) && !strings.EqualFold(name, s.name) {
+		if d := len(name) - len(s.name); d > 2 || d < -2 {
+			return
+		}
 		if distance = editDistance(s.name, name, 2); distance > 2 || distance >= len(s.name) {
 			return
 		}
@@ -67,10 +71,7 @@ func (s *similar) offer(name string) {
 
 func (s *similar) best() []string {
 	slices.SortStableFunc(s.hits, func(a, b similarName) int {
-		if a.distance != b.distance {
-			return a.distance - b.distance
-		}
-		return strings.Compare(a.name, b.name)
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(len(a.name), len(b.name)), strings.Compare(a.name, b.name))
 	})
 	var names []string
 	for _, h := range s.hits {
