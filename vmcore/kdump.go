@@ -46,9 +46,6 @@ func newKdump(files []fileAt, opts *Options) (*kdump, error) {
 		if err != nil {
 			return nil, err
 		}
-		if w, ok := f.r.(*flattened); ok {
-			k.warned = append(k.warned, w.warnings()...)
-		}
 		if len(files) > 1 && !h.split {
 			return nil, &FormatError{File: f.name, Off: h.blockSize, Msg: "not a volume of a split dump"}
 		}
