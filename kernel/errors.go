@@ -126,6 +126,7 @@ func (e *AmbiguousError) Hint() string {
 // UntypedError says that a symbol is known and its type is not.
 type UntypedError struct {
 	Symbol kallsyms.Symbol
+	Alias  string // another name of the same address that has a type; may be empty
 }
 
 func (e *UntypedError) Error() string {
@@ -137,6 +138,9 @@ func (e *UntypedError) Kind() string { return KindUntyped }
 
 // Hint shows how to give the symbol a type.
 func (e *UntypedError) Hint() string {
+	if e.Alias != "" {
+		return fmt.Sprintf("%s lies at the same address and has a type", e.Alias)
+	}
 	return fmt.Sprintf("say its type: *(TYPE *)&%s", e.Symbol.Name)
 }
 

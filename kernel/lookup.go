@@ -115,12 +115,26 @@ func (k *Kernel) vars(name string, syms []kallsyms.Symbol) []btfsrc.Var {
 func (k *Kernel) variable(s kallsyms.Symbol, vars []btfsrc.Var) (Value, error) {
 	t, src, ok := k.symbolType(s, vars)
 	if !ok {
-		return Value{}, &UntypedError{Symbol: s}
+		return Value{}, &UntypedError{Symbol: s, Alias: k.typedAlias(s)}
 	}
 	v := k.At(s.Addr, t)
 	v.source = src
 	v.percpu = s.Class == kallsyms.PerCPU
 	return v, nil
+}
+
+// typedAlias returns another name of a symbol's address that has a type, as
+// jiffies_64 has for jiffies, which the linker script makes an alias of it.
+func (k *Kernel) typedAlias(s kallsyms.Symbol) string {
+	for _, other := range k.syms.At(s.Addr) {
+		if other.Name == s.Name || other.Class != s.Class {
+			continue
+		}
+		if _, _, ok := k.symbolType(other, k.types.Vars(other.Name)); ok {
+			return other.Name
+		}
+	}
+	return ""
 }
 
 func (k *Kernel) symbolType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btfsrc.Source, bool) {

@@ -174,10 +174,7 @@ func (k *Kernel) AddBTF(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := k.types.AddSplit(name, btfsrc.SourceFile, raw); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
+	return k.types.AddSplit(name, btfsrc.SourceFile, raw)
 }
 
 // overlay is a memory that answers from first, and where that has nothing
