@@ -16,6 +16,7 @@ package kallsyms
 import (
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/ianlancetaylor/demangle"
@@ -103,7 +104,8 @@ func (t *Table) Lookup(name string) []Symbol {
 
 // Resolve returns the symbol that address a lies in, and how far behind its
 // start. Of several names of an address it gives the one that the kernel
-// itself prints: the first in the table.
+// itself prints, the first in the table, but not the end of a section where
+// something else begins.
 //
 // Absolute symbols are never the answer, nor are per-CPU symbols whose
 // addresses are bare offsets (x86-64 before v6.15, modules): nothing of theirs
@@ -116,12 +118,18 @@ func (t *Table) Resolve(a vmcore.Addr) (s Symbol, offset uint64, ok bool) {
 		}
 		i, _ = slices.BinarySearch(t.addrs, t.addrs[i-1])
 	}
-	s = t.symbol(i)
-	offset = uint64(a - s.Addr)
-	if offset != 0 && offset >= s.Size || !t.sections.inMemory(s) {
-		return Symbol{}, 0, false
+	start := t.addrs[i]
+	for ; i < len(t.addrs) && t.addrs[i] == start; i++ {
+		here := t.symbol(i)
+		offset = uint64(a - start)
+		if t.sections.inMemory(here) && offset < here.Size {
+			return here, offset, true
+		}
+		if t.sections.inMemory(here) && offset == 0 && !ok {
+			s, ok = here, true
+		}
 	}
-	return s, offset, true
+	return s, 0, ok
 }
 
 // At returns every symbol at exactly address a, in the table's order.
@@ -169,24 +177,33 @@ func (t *Table) addr(name string) (vmcore.Addr, bool) {
 func (t *Table) symbol(i int) Symbol {
 	typ, name := t.names.text(i)
 	s := Symbol{Name: name, Addr: t.addrs[i], Type: typ, Module: t.module}
+	if c, ok := t.endOf(name); ok {
+		s.Class = c
+		return s
+	}
 	sec := t.sections.at(s.Addr)
 	s.Class = sec.Class
-	if s.Class != Absolute && !t.marksEnd(name) {
-		s.Size = uint64(min(t.next(i), sec.End) - s.Addr)
+	if end := min(sec.End, t.next(i)); end != noAddr {
+		s.Size = uint64(end - s.Addr)
 	}
 	return s
 }
 
-// next returns the first address after that of symbol i, or that very address
-// when symbol i is at the last.
+// next returns the first address after that of symbol i, or noAddr.
 func (t *Table) next(i int) vmcore.Addr {
-	for _, a := range t.addrs[i:] {
-		if a != t.addrs[i] {
-			return a
-		}
+	a, rest := t.addrs[i], t.addrs[i+1:]
+	if len(rest) > 0 && rest[0] == a { // any number of aliases
+		n, _ := slices.BinarySearch(rest, a+1)
+		rest = rest[n:]
 	}
-	return t.addrs[i]
+	if len(rest) == 0 {
+		return noAddr
+	}
+	return rest[0]
 }
+
+// noAddr is the end of what has no known end.
+const noAddr = vmcore.Addr(math.MaxUint64)
 
 // TableError reports a kallsyms table that cannot be read or makes no sense.
 type TableError struct {

@@ -75,12 +75,8 @@ func (l *loader) read(table string, a vmcore.Addr, size int) ([]byte, error) {
 	if size > maxTable {
 		return nil, &TableError{Table: table, Addr: a, Msg: fmt.Sprintf("%d bytes are more than any kernel's", size)}
 	}
-	var last [1]byte
-	if _, err := l.mem.ReadMemory(last[:], a+vmcore.Addr(size-1)); err != nil {
-		return nil, &TableError{Table: table, Addr: a, Err: err}
-	}
-	b := make([]byte, size)
-	if _, err := l.mem.ReadMemory(b, a); err != nil {
+	b, err := vmcore.ReadLarge(l.mem, a, size)
+	if err != nil {
 		return nil, &TableError{Table: table, Addr: a, Err: err}
 	}
 	return b, nil

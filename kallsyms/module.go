@@ -40,7 +40,7 @@ func LoadModule(mem vmcore.Memory, layout vmcore.Layout, m ModuleSpec) (*Table, 
 	strtab := readStrtab(mem, m.Strtab, symbols)
 
 	t := &Table{module: m.Name, names: names{long: true, tokens: identity}}
-	t.sections.list = slices.Clone(m.Sections)
+	t.sections = sections{list: slices.Clone(m.Sections), complete: len(m.Sections) > 0}
 	for _, s := range symbols {
 		if name := s.text(strtab); named(name) {
 			t.names.add(s.typ, name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"math/rand/v2"
 
 	"github.com/kdbg/kdbg/vmcore"
 )
@@ -238,8 +239,8 @@ func (x *index) bucket(hash uint64) iter.Seq[int] {
 
 // The hash of a name is a polynomial of its bytes, so that the hashes of its
 // tokens make up its own and a table of 187,000 names is hashed in
-// milliseconds.
-const hashBase = 0x100000001b3
+// milliseconds. The base is random: no dump is made of names that collide.
+var hashBase = rand.Uint64() | 1
 
 // tokenHash is the hash of a text, hashBase to the power of its length, and
 // its length.

@@ -13,7 +13,7 @@ import (
 
 const (
 	maxHits  = 1000      // places that look like token tables
-	maxTries = 16        // places that look like the number of symbols
+	maxWalk  = 32 << 20  // names walked over at places that are not the names
 	maxNames = 16 << 20  // bytes from the number of symbols to the tokens
 	maxBack  = 2000      // bytes of the tokens before the digits
 	maxAhead = 16 << 10  // bytes of the tokens behind the digits
@@ -153,47 +153,43 @@ func (s *scanner) readBack(end vmcore.Addr, size int) ([]byte, vmcore.Addr) {
 func (s *scanner) decode(tok *tokens, at vmcore.Addr) (*Table, error) {
 	b, from := s.readBack(at, maxNames)
 	cause := errors.New("no names")
-	tries := 0
-	for i := len(b) - 8; i >= 0 && tries < maxTries; i -= 4 {
+	walked := 0
+	for i := len(b) - 8; i >= 0 && walked < maxWalk; i -= 4 {
 		count := int(s.layout.Uint32(b[i:]))
-		if rest := len(b) - i; count > rest/2 || (rest-64)/maxPerName > count {
+		if rest := len(b) - i; count == 0 || count > rest/2 || (rest-64)/maxPerName > count {
 			continue
 		}
 		start := i + 4
 		if s.layout.Uint32(b[start:]) == 0 { // the number is a word, or the names are aligned
 			start += 4
 		}
-		n, tried := findNames(b[start:], count, tok, s.layout)
-		if tried {
-			tries++
-		}
-		if n.starts == nil {
+		walked += count
+		n, ok := findNames(b[start:], count, tok, s.layout)
+		if !ok {
 			continue
 		}
-		t := &Table{names: n}
-		var err error
-		if t.index, err = newIndex(&t.names); err != nil {
-			return nil, err
-		}
 		number, names := from+vmcore.Addr(i), from+vmcore.Addr(start)
-		if err = t.setAddrs(s.readings(number, at+vmcore.Addr(len(tok.table)), count), s.layout, s.expect(names, at)); err == nil {
+		t := &Table{names: n}
+		t.index, cause = newIndex(&t.names)
+		if cause == nil {
+			readings := s.readings(number, at+vmcore.Addr(len(tok.table)), count)
+			cause = t.setAddrs(readings, s.layout, s.expect(names, at))
+		}
+		if cause == nil {
 			return t, nil
 		}
-		cause = err
 	}
 	return nil, &TableError{Table: "kallsyms_token_table", Addr: at, Err: cause}
 }
 
 // findNames decodes data, which ends where the tokens start, as count names.
-// It reports whether it got beyond the first names. There are no names unless
-// their end, the markers and perhaps the order by name fill data.
-func findNames(data []byte, count int, tok *tokens, layout vmcore.Layout) (found names, tried bool) {
+// It fails unless names, the markers and perhaps the order by name fill data.
+func findNames(data []byte, count int, tok *tokens, layout vmcore.Layout) (names, bool) {
 	for _, long := range []bool{true, false} {
 		n := names{data: data, long: long, tokens: tok}
-		if _, ok := n.walk(min(count, 300)); !ok || !n.typed() {
+		if _, ok := n.walk(min(count, 300)); !ok || !n.typed() { // cheap, and enough for most
 			continue
 		}
-		tried = true
 		end, ok := n.walk(count)
 		if !ok {
 			continue
@@ -204,7 +200,7 @@ func findNames(data []byte, count int, tok *tokens, layout vmcore.Layout) (found
 			return n, true
 		}
 	}
-	return names{}, tried
+	return names{}, false
 }
 
 // expect adds to what is known the places of the tables found, which some

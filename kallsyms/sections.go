@@ -1,7 +1,6 @@
 package kallsyms
 
 import (
-	"math"
 	"strings"
 
 	"github.com/kdbg/kdbg/vmcore"
@@ -33,9 +32,10 @@ var boundaries = [...]struct {
 
 // sections tells the class of an address.
 type sections struct {
-	list   []Section
-	start  vmcore.Addr // of the image; symbols below it are absolute
-	mapped bool        // per-CPU symbols have addresses inside the image
+	list     []Section
+	complete bool        // no memory is between the sections
+	start    vmcore.Addr // of the image; symbols below it are absolute
+	mapped   bool        // per-CPU symbols have addresses inside the image
 }
 
 // kernelSections finds the sections of the kernel image by their boundaries.
@@ -56,23 +56,22 @@ func kernelSections(t *Table) sections {
 	return s
 }
 
-// at returns the section that address a lies in or ends, an Absolute one below
-// the image, and otherwise an Unknown one without an end.
+// at returns the section that address a lies in, an Absolute one below the
+// image, and otherwise an Unknown one, without an end if there may be symbols
+// between the sections.
 func (s *sections) at(a vmcore.Addr) Section {
 	for _, sec := range s.list {
 		if a >= sec.Start && a < sec.End {
 			return sec
 		}
 	}
-	for _, sec := range s.list {
-		if a == sec.End {
-			return Section{Start: a, End: a, Class: sec.Class} // nothing of it is behind a
-		}
-	}
 	if a < s.start {
 		return Section{Start: a, End: a, Class: Absolute}
 	}
-	return Section{Start: a, End: math.MaxUint64, Class: Unknown}
+	if s.complete {
+		return Section{Start: a, End: a, Class: Unknown}
+	}
+	return Section{Start: a, End: noAddr, Class: Unknown}
 }
 
 // inMemory reports whether the memory at a symbol's address is the symbol's.
@@ -86,19 +85,20 @@ func (s *sections) inMemory(sym Symbol) bool {
 	return true
 }
 
-// marksEnd reports whether a symbol is a boundary that ends a section, so that
-// nothing of its own is behind it.
-func (t *Table) marksEnd(name string) bool {
+// endOf returns the class of the section whose end a symbol marks, as told from
+// its name: nothing of its own is behind it.
+func (t *Table) endOf(name string) (c Class, ok bool) {
 	for _, b := range boundaries {
 		if name == b.end {
-			return true
+			return b.class, true
 		}
 	}
-	for _, pair := range [...][2]string{{"__stop_", "__start_"}, {"__end_", "__start_"}} {
-		if rest, ok := strings.CutPrefix(name, pair[0]); ok {
-			_, ok = t.addr(pair[1] + rest)
-			return ok
+	for _, prefix := range [...]string{"__stop_", "__end_"} {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			if start, ok := t.addr("__start_" + rest); ok {
+				return t.sections.at(start).Class, true
+			}
 		}
 	}
-	return name == "_end"
+	return BSS, name == "_end"
 }

@@ -4,6 +4,7 @@
 package kallsymstest
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -39,7 +40,7 @@ type Kernel struct {
 	Era      Era
 	Layout   vmcore.Layout
 	Encoding kallsyms.Encoding
-	Start    vmcore.Addr // where the first table is; a multiple of 8
+	Start    vmcore.Addr // where the first table is, in the first page of the image; a multiple of 8
 	Symbols  []Symbol    // in any order; written by ascending address
 }
 
@@ -68,7 +69,11 @@ func (m *Image) ReadMemory(p []byte, a vmcore.Addr) (int, error) {
 func (k *Kernel) Image() *Image {
 	symbols := slices.Clone(k.Symbols)
 	slices.SortStableFunc(symbols, func(a, b Symbol) int { return cmp.Compare(a.Addr, b.Addr) })
-	w := writer{kernel: k, symbols: symbols, image: Image{Start: k.Start, Labels: map[string]vmcore.Addr{}}}
+	w := writer{kernel: k, symbols: symbols, image: Image{
+		Start:  k.Start &^ 0xfff,
+		Bytes:  bytes.Repeat([]byte{0xcc}, int(k.Start&0xfff)),
+		Labels: map[string]vmcore.Addr{},
+	}}
 	if k.Era < V604 {
 		w.addresses()
 	}
