@@ -1,10 +1,10 @@
 package cmds
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,9 +145,12 @@ func (r *report) addDump(k *kernel.Kernel) {
 	} else if n := len(d.CPUs()); n > 0 {
 		r.CPUs = n
 	}
-	when := h.Time
-	if t, ok := k.Info().CrashTime(); ok {
-		when = t
+	when, known := k.Info().CrashTime()
+	if !known {
+		when, known = k.Time()
+	}
+	if !known {
+		when = h.Time
 	}
 	if !when.IsZero() {
 		r.Time = when.UTC().Format(time.RFC3339)
@@ -159,6 +162,12 @@ func (r *report) addDump(k *kernel.Kernel) {
 	for _, w := range d.Warnings() {
 		r.Problems = append(r.Problems, problem{Message: w})
 	}
+	if n := r.Memory.Missing; n > 0 {
+		r.Problems = append(r.Problems, problem{
+			byteSize(n) + " of memory should be in the file and is not",
+			"copy the dump again, give all files of a split set, or look for a full disk where it was written",
+		})
+	}
 }
 
 // addProblems adds what could not be found, and what each costs.
@@ -168,12 +177,10 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 	}
 	for _, err := range k.Problems() {
 		add(err)
-	}
-	if r.VMCOREINFO == "" {
-		r.Problems = append(r.Problems, problem{
-			"no VMCOREINFO: where the kernel lies in memory is not known",
-			"--vmcoreinfo FILE takes the text that another dump of this boot has",
-		})
+		var missing *kernel.MissingPartError
+		if last := &r.Problems[len(r.Problems)-1]; errors.As(err, &missing) && missing.Part == "types" && last.Hint == "" {
+			last.Hint = "--btf FILE takes them from a file: raw BTF, or an ELF file with a .BTF section"
+		}
 	}
 	if r.Types > 0 && !slices.ContainsFunc(k.Types().Sections(), isOrdinary) {
 		r.Problems = append(r.Problems, problem{
@@ -181,8 +188,8 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 			"*(struct task_struct *)&init_task gives a variable a type",
 		})
 	}
-	var missing *kernel.MissingPartError
-	if modErr != nil && !errors.As(modErr, &missing) && !errors.Is(modErr, fs.ErrNotExist) {
+	var missing *kernel.MissingPartError // which is among the problems already
+	if modErr != nil && !errors.As(modErr, &missing) {
 		add(modErr)
 	}
 }
@@ -229,7 +236,7 @@ func (r *report) rows() [][]string {
 		cpus += ", online " + r.Online
 	}
 	add("CPUs", "%s", cpus)
-	add("time", "%s", r.Time)
+	add("crash time", "%s", cmp.Or(r.Time, "unknown"))
 	memory := byteSize(r.Memory.Present) + " present, " + byteSize(r.Memory.Excluded) + " excluded"
 	if r.Memory.Missing > 0 {
 		memory += ", " + byteSize(r.Memory.Missing) + " missing"
@@ -238,7 +245,7 @@ func (r *report) rows() [][]string {
 		memory += fmt.Sprintf(" (dump level %d)", *r.DumpLevel)
 	}
 	add("memory", "%s", memory)
-	add("VMCOREINFO", "%s", orNone(r.VMCOREINFO))
+	add("VMCOREINFO", "%s", cmp.Or(r.VMCOREINFO, "none"))
 	if r.Symbols > 0 {
 		add("symbols", "%d, %s", r.Symbols, r.SymbolsIn)
 	} else {
@@ -274,13 +281,6 @@ func (r *report) modules() string {
 		names += ", …"
 	}
 	return fmt.Sprintf("%d, %d with BTF: %s", len(r.Modules), r.ModulesBTF, names)
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }
 
 // byteSize writes a number of bytes for people: 18.4 MiB.

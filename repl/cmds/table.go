@@ -66,8 +66,15 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 	if header != nil {
 		t.Header(title)
 	}
-	if err := t.Bulk(rows); err != nil {
-		return err
+	for _, row := range rows {
+		// tablewriter would keep colours in a name, and add some.
+		safe := make([]string, len(row))
+		for i, cell := range row {
+			safe[i] = string(AppendEscaped(nil, []byte(cell), false))
+		}
+		if err := t.Append(safe); err != nil {
+			return err
+		}
 	}
 	if err := t.Render(); err != nil {
 		return err
