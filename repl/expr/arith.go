@@ -84,9 +84,9 @@ func (ev *evaluator) cut(a arith, u uint64) uint64 {
 	return uint64(int64(u<<shift) >> shift)
 }
 
-// literal gives an integer constant the first type of C's list that holds it:
+// integerLit gives an integer constant the first type of C's list that holds it:
 // decimal ones stay signed unless they say u.
-func (ev *evaluator) literal(n *intLit) number {
+func (ev *evaluator) integerLit(n *literal) number {
 	suffix := strings.ToLower(n.text[len(strings.TrimRight(n.text, "uUlL")):])
 	unsigned := strings.Contains(suffix, "u")
 	decimal := n.text[0] != '0'
@@ -101,12 +101,12 @@ func (ev *evaluator) literal(n *intLit) number {
 	return number{arith: arith{rank: rankLongLong, unsigned: true}, u: n.num}
 }
 
-// floating gives a floating-point constant its type: double unless it says f.
-func floating(n *floatLit) number {
+// floatLit gives a floating-point constant its type: double unless it says f.
+func floatLit(n *literal) number {
 	if strings.HasSuffix(strings.ToLower(n.text), "f") {
-		return number{arith: float, f: float64(float32(n.num))}
+		return number{arith: float, f: float64(float32(n.float))}
 	}
-	return number{arith: double, f: n.num}
+	return number{arith: double, f: n.float}
 }
 
 // evalNumber evaluates n, which must be a number, and promotes it.
@@ -115,14 +115,13 @@ func (ev *evaluator) evalNumber(n node) (number, error) {
 	if err != nil {
 		return number{}, err
 	}
-	x, err := ev.promote(n, v)
-	return x, ev.wrap(n.at(), err)
+	return ev.promote(n, v)
 }
 
 // promote applies C's integer promotions to v, the value of n.
 func (ev *evaluator) promote(n node, v kernel.Value) (number, error) {
 	_, width, isField := v.Bits()
-	loaded, err := ev.load(v)
+	loaded, err := ev.load(n, v)
 	if err != nil {
 		return number{}, err
 	}
@@ -131,15 +130,16 @@ func (ev *evaluator) promote(n node, v kernel.Value) (number, error) {
 	case *btf.Float:
 		f, err := loaded.Float()
 		if t.Size == 4 {
-			return number{arith: float, f: f}, err
+			return number{arith: float, f: f}, ev.wrap(n.at(), err)
 		}
-		return number{arith: double, f: f}, err
+		return number{arith: double, f: f}, ev.wrap(n.at(), err)
 	case *btf.Int:
 		a = ev.intArith(t)
 	case *btf.Enum:
 		a = ev.intArith(&btf.Int{Size: t.Size, Encoding: signedness(t.Signed)})
 	default:
-		return number{}, &kernel.TypeError{Msg: "a number is needed, this is " + v.TypeName(), Do: "take a member of it, or cast it"}
+		return number{}, ev.errorf(n.at(), kernel.KindType, "a number is needed, this is %s", v.TypeName()).
+			advise("take a member of it, or cast it")
 	}
 	u, err := loaded.Uint()
 	switch {
@@ -148,7 +148,7 @@ func (ev *evaluator) promote(n node, v kernel.Value) (number, error) {
 	case isEnumerator(n, v) && int64(u) == int64(int32(u)):
 		a = intArith // the constants of an enum are ints
 	}
-	return number{arith: a, u: ev.cut(a, u)}, err
+	return number{arith: a, u: ev.cut(a, u)}, ev.wrap(n.at(), err)
 }
 
 // isEnumerator reports whether n, with the value v, is the name of a constant:

@@ -9,26 +9,8 @@ func (s span) at() span { return s }
 type node interface{ at() span }
 
 type (
-	intLit struct {
-		span
-		text string
-		num  uint64
-	}
-	floatLit struct {
-		span
-		text string
-		num  float64
-	}
-	charLit struct {
-		span
-		text string
-		num  byte
-	}
-	stringLit struct {
-		span
-		text string
-		str  []byte // without the NUL
-	}
+	// literal is a number, a character or a string.
+	literal struct{ token }
 
 	// ident names a variable, a function, an enumerator or a bare symbol.
 	ident struct {

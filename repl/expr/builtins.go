@@ -1,8 +1,6 @@
 package expr
 
 import (
-	"strconv"
-
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/kdbg/kdbg/btfsrc"
@@ -12,126 +10,63 @@ import (
 
 // builtins are the functions of the language, by name. Each parses its
 // arguments, from behind the opening to behind the closing parenthesis.
-var builtins map[string]func(p *parser, start int) (node, error)
+var builtins map[string]func(p *parser, start int) node
 
 func init() {
-	builtins = map[string]func(p *parser, start int) (node, error){
+	builtins = map[string]func(p *parser, start int) node{
 		"offsetof":     (*parser).offsetOf,
 		"container_of": (*parser).containerOf,
-		"per_cpu":      func(p *parser, start int) (node, error) { return p.perCPU(start, false) },
-		"per_cpu_ptr":  func(p *parser, start int) (node, error) { return p.perCPU(start, true) },
+		"per_cpu":      func(p *parser, start int) node { return p.perCPU(start, false) },
+		"per_cpu_ptr":  func(p *parser, start int) node { return p.perCPU(start, true) },
 	}
 }
 
-func (p *parser) offsetOf(start int) (node, error) {
-	typ, err := p.typeArg()
-	if err != nil {
-		return nil, err
-	}
-	path, err := p.pathArg()
-	if err != nil {
-		return nil, err
-	}
-	return &offsetOf{span: p.from(start), typ: typ, path: path}, nil
+func (p *parser) offsetOf(start int) node {
+	typ := p.typeName()
+	p.expect(",")
+	path := p.path()
+	return &offsetOf{span: p.from(start), typ: typ, path: path}
 }
 
-func (p *parser) containerOf(start int) (node, error) {
-	x, err := p.exprArg(",")
-	if err != nil {
-		return nil, err
-	}
-	typ, err := p.typeArg()
-	if err != nil {
-		return nil, err
-	}
-	path, err := p.pathArg()
-	if err != nil {
-		return nil, err
-	}
-	return &containerOf{span: p.from(start), x: x, typ: typ, path: path}, nil
+func (p *parser) containerOf(start int) node {
+	x := p.inner()
+	p.expect(",")
+	typ := p.typeName()
+	p.expect(",")
+	path := p.path()
+	return &containerOf{span: p.from(start), x: x, typ: typ, path: path}
 }
 
-func (p *parser) perCPU(start int, ptr bool) (node, error) {
-	x, err := p.exprArg(",")
-	if err != nil {
-		return nil, err
-	}
-	cpu, err := p.exprArg(")")
-	if err != nil {
-		return nil, err
-	}
-	return &perCPU{span: p.from(start), x: x, cpu: cpu, ptr: ptr}, nil
+func (p *parser) perCPU(start int, ptr bool) node {
+	x := p.inner()
+	p.expect(",")
+	cpu := p.inner()
+	p.expect(")")
+	return &perCPU{span: p.from(start), x: x, cpu: cpu, ptr: ptr}
 }
 
-// exprArg parses an argument and what ends it.
-func (p *parser) exprArg(end string) (node, error) {
-	x, err := p.within(false, precAssign)
-	if err != nil {
-		return nil, err
-	}
-	return x, p.expect(end)
-}
-
-// typeArg parses a type and the comma behind it.
-func (p *parser) typeArg() (typeNode, error) {
-	typ, err := p.typeName()
-	if err != nil {
-		return nil, err
-	}
-	return typ, p.expect(",")
-}
-
-// pathArg parses a member designator, such as se.avg or mem[2].size, and the
+// path parses a member designator, such as se.avg or mem[2].size, and the
 // parenthesis behind it.
-func (p *parser) pathArg() (node, error) {
-	start := p.peek().span
-	name, err := p.memberName()
-	if err != nil {
-		return nil, err
-	}
-	var x node = &member{span: p.from(start.pos), op: ".", x: &placeholder{}, name: name}
-	for !p.is(")") {
+func (p *parser) path() node {
+	start := p.peek().pos
+	name := p.memberName()
+	var x node = &member{span: p.from(start), op: ".", x: &placeholder{}, name: name}
+	for {
 		switch {
-		case p.accept("."):
-			if name, err = p.memberName(); err != nil {
-				return nil, err
-			}
-			x = &member{span: p.from(start.pos), op: ".", x: x, name: name}
+		case p.accept(")"):
+			return x
+		case p.is("."):
+			x = p.member(x)
 		case p.is("["):
-			if x, err = p.index(x); err != nil {
-				return nil, err
-			}
+			x = p.index(x)
 			if s, ok := x.(*slice); ok {
-				return nil, p.errorf(s.span, "a slice has no offset")
+				p.fail(s.span, "a slice has no offset")
 			}
 		default:
-			return nil, p.unexpected("'.', '[' or ')'")
+			p.unexpected("'.', '[' or ')'")
+			return x
 		}
 	}
-	return x, p.expect(")")
-}
-
-// dollar tells history from convenience variables. The lexer has checked tok.
-func dollar(tok token) node {
-	if last := tok.text[len(tok.text)-1]; last != '$' && !isDigit(tok.text[1]) && tok.text[1] != '$' {
-		return &convenience{span: tok.span, name: tok.text[1:]}
-	}
-	return &history{span: tok.span, text: tok.text, n: historyNumber(tok.text)}
-}
-
-// historyNumber returns the argument of [Scope.History] for $, $$, $1 or $$2.
-func historyNumber(text string) int {
-	switch {
-	case text == "$":
-		return 0
-	case text == "$$":
-		return -1
-	case text[1] == '$':
-		n, _ := strconv.Atoi(text[2:])
-		return -n
-	}
-	n, _ := strconv.Atoi(text[1:])
-	return n
 }
 
 // builtin evaluates sizeof and the built-in functions.
@@ -229,8 +164,8 @@ func (ev *evaluator) containerOf(n *containerOf) (kernel.Value, error) {
 	if err != nil {
 		return v, err
 	}
-	if v, err = ev.decay(v); err != nil {
-		return v, ev.wrap(n.x.at(), err)
+	if v, err = ev.decay(n.x, v); err != nil {
+		return v, err
 	}
 	a, err := ev.address(n.x, v)
 	return ev.k.Uint(&btf.Pointer{Target: t}, uint64(a-vmcore.Addr(off))), err
@@ -248,8 +183,8 @@ func (ev *evaluator) onCPU(n *perCPU) (kernel.Value, error) {
 		return v, err
 	}
 	if n.ptr {
-		if v, err = ev.decay(v); err != nil {
-			return v, ev.wrap(n.x.at(), err)
+		if v, err = ev.decay(n.x, v); err != nil {
+			return v, err
 		}
 		if !isPointer(v) {
 			return v, ev.errorf(n.x.at(), kernel.KindType, "%s is not a pointer", v.TypeName()).
@@ -271,19 +206,3 @@ func (ev *evaluator) onCPU(n *perCPU) (kernel.Value, error) {
 
 // maxCPU keeps a number of a CPU within an int of any machine.
 const maxCPU = 1 << 20
-
-// enumerator returns the type and the value of an enumerator.
-func (ev *evaluator) enumerator(name string) (btf.Type, uint64, bool) {
-	for t := range ev.k.Types().All() {
-		enum, ok := t.(*btf.Enum)
-		if !ok {
-			continue
-		}
-		for _, e := range enum.Values {
-			if e.Name == name {
-				return enum, e.Value, true
-			}
-		}
-	}
-	return nil, 0, false
-}

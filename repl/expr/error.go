@@ -61,3 +61,8 @@ func (e *Error) Caret() string {
 	width := min(e.End, len(src)) - pos
 	return src + "\n" + strings.Repeat(" ", pos) + "^" + strings.Repeat("~", max(width-1, 0))
 }
+
+func (e *Error) advise(hint string) *Error {
+	e.Advice = hint
+	return e
+}

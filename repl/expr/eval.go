@@ -2,32 +2,13 @@ package expr
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/kdbg/kdbg/btfsrc"
-	"github.com/kdbg/kdbg/kallsyms"
 	"github.com/kdbg/kdbg/kernel"
-	"github.com/kdbg/kdbg/vmcore"
 )
-
-// Scope is what the names of an expression stand for. A scope whose Var picks
-// one CPU's copy of per-CPU variables evaluates a whole expression for that CPU.
-type Scope interface {
-	// Var returns the variable or function called name or, for name#2, the
-	// second candidate of an ambiguous name, with the errors of
-	// [kernel.Kernel.Var].
-	Var(name string) (kernel.Value, error)
-	// History returns value number n of the session's history, from 1. 0 is the
-	// last one, -1 the one before, and so on back.
-	History(n int) (kernel.Value, error)
-	// Get returns the convenience variable $name, and whether it is set.
-	Get(name string) (kernel.Value, bool)
-	// Set gives the convenience variable $name a value.
-	Set(name string, v kernel.Value)
-}
 
 // Eval returns the value of the expression. s may be nil: then names are those
 // of k, and there is neither history nor convenience variable. The error is an
@@ -57,13 +38,6 @@ func newEvaluator(ctx context.Context, k *kernel.Kernel, s Scope, src string) *e
 	return &evaluator{ctx: ctx, k: k, scope: s, src: src}
 }
 
-// noScope is a session without history.
-type noScope struct{ *kernel.Kernel }
-
-func (noScope) History(int) (kernel.Value, error)     { return kernel.Value{}, errors.New("no history") }
-func (noScope) Get(string) (v kernel.Value, set bool) { return kernel.Value{}, false }
-func (noScope) Set(string, kernel.Value)              {}
-
 func (ev *evaluator) errorf(at span, kind, format string, args ...any) *Error {
 	return &Error{Src: ev.src, Pos: at.pos, End: at.end, Msg: fmt.Sprintf(format, args...), kind: kind}
 }
@@ -87,14 +61,8 @@ func (ev *evaluator) eval(n node) (kernel.Value, error) {
 
 func (ev *evaluator) node(n node) (kernel.Value, error) {
 	switch n := n.(type) {
-	case *intLit:
-		return ev.number(ev.literal(n)), nil
-	case *floatLit:
-		return ev.number(floating(n)), nil
-	case *charLit:
-		return ev.charLit(n)
-	case *stringLit:
-		return ev.stringLit(n), nil
+	case *literal:
+		return ev.literal(n)
 	case *ident:
 		return ev.ident(n)
 	case *history:
@@ -139,109 +107,20 @@ func (ev *evaluator) quiet() *evaluator {
 	return &quiet
 }
 
-// ident returns a variable or a function; where there is neither, an
-// enumerator. A function of unknown type is its address.
-func (ev *evaluator) ident(n *ident) (kernel.Value, error) {
-	if c, ok := ev.macro(n); ok {
-		return c, nil
+func (ev *evaluator) literal(n *literal) (kernel.Value, error) {
+	switch n.kind {
+	case tokInt:
+		return ev.number(ev.integerLit(n)), nil
+	case tokFloat:
+		return ev.number(floatLit(n)), nil
+	case tokChar:
+		// An int with the value of a char, which is signed on some machines.
+		c := ev.k.Uint(ev.k.BasicType("char"), n.num)
+		return c.Cast(ev.k.BasicType("int"))
 	}
-	v, err := ev.variable(n)
-	var untyped *kernel.UntypedError
-	switch {
-	case err == nil:
-		return v, nil
-	case errors.As(err, &untyped) && untyped.Symbol.Class == kallsyms.Text:
-		return ev.voidPointer(untyped.Symbol.Addr), nil
-	case untyped != nil || kernel.ErrorKind(err) == kernel.KindAmbiguous || n.nth > 0:
-		return v, err
-	}
-	if t, value, ok := ev.enumerator(n.name); ok {
-		return ev.k.Uint(t, value), nil
-	}
-	wrapped := ev.wrap(n.span, err).(*Error)
-	switch {
-	case n.quoted && len(ev.k.LookupType(btfsrc.KindTypedef, n.name)) > 0:
-		wrapped.Advice = n.name + " is a type: sizeof(" + n.name + ") is a value"
-	case isHex(n.name):
-		wrapped.Advice = "a hexadecimal number is written 0x" + n.name
-	}
-	return v, wrapped
-}
-
-func (ev *evaluator) voidPointer(a vmcore.Addr) kernel.Value {
-	return ev.k.Uint(&btf.Pointer{Target: &btf.Void{}}, uint64(a))
-}
-
-// macro returns the value of the few macros that everybody writes; BTF has none.
-func (ev *evaluator) macro(n *ident) (kernel.Value, bool) {
-	switch {
-	case n.quoted || n.nth > 0:
-	case n.name == "NULL":
-		return ev.voidPointer(0), true
-	case n.name == "true", n.name == "false":
-		return ev.boolean(n.name == "true"), true
-	}
-	return kernel.Value{}, false
-}
-
-func (ev *evaluator) variable(n *ident) (kernel.Value, error) {
-	name := n.name
-	if n.nth > 0 {
-		name = fmt.Sprintf("%s#%d", n.name, n.nth)
-	}
-	return ev.scope.Var(name)
-}
-
-// bareSymbol returns the symbol of n when n names one that has no type.
-func (ev *evaluator) bareSymbol(n node) (kallsyms.Symbol, bool) {
-	id, ok := n.(*ident)
-	if !ok {
-		return kallsyms.Symbol{}, false
-	}
-	_, err := ev.variable(id)
-	var untyped *kernel.UntypedError
-	if !errors.As(err, &untyped) {
-		return kallsyms.Symbol{}, false
-	}
-	return untyped.Symbol, true
-}
-
-func isHex(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
-			return false
-		}
-	}
-	return len(s) >= 8
-}
-
-func (ev *evaluator) charLit(n *charLit) (kernel.Value, error) {
-	// A character constant is an int with the value of a char, which is signed
-	// on some machines.
-	c := ev.k.Uint(ev.k.BasicType("char"), uint64(n.num))
-	return c.Cast(ev.k.BasicType("int"))
-}
-
-func (ev *evaluator) stringLit(n *stringLit) kernel.Value {
-	t := &btf.Array{Index: ev.k.BasicType("unsigned int"), Type: ev.k.BasicType("char"), Nelems: uint32(len(n.str) + 1)}
-	return ev.k.Immediate(t, append(n.str[:len(n.str):len(n.str)], 0))
-}
-
-func (ev *evaluator) convenience(n *convenience) (kernel.Value, error) {
-	v, ok := ev.scope.Get(n.name)
-	if !ok {
-		err := ev.errorf(n.span, kernel.KindNotFound, "$%s is not set", n.name)
-		return v, err.advise(fmt.Sprintf("set it with $%s = …", n.name))
-	}
-	return v, nil
-}
-
-func (ev *evaluator) assign(n *assign) (kernel.Value, error) {
-	v, err := ev.eval(n.x)
-	if err == nil && !ev.typing {
-		ev.scope.Set(n.name, v)
-	}
-	return v, err
+	text := append(n.str[:len(n.str):len(n.str)], 0)
+	t := &btf.Array{Index: ev.k.BasicType("unsigned int"), Type: ev.k.BasicType("char"), Nelems: uint32(len(text))}
+	return ev.k.Immediate(t, text), nil
 }
 
 // member returns a member of a structure, or of one that a pointer points to:
@@ -268,12 +147,12 @@ func (ev *evaluator) object(n node) (kernel.Value, error) {
 	}
 	switch btfsrc.Strip(v.Type()).(type) {
 	case *btf.Pointer, *btf.Array:
-		if v, err = ev.load(v); err == nil {
-			v, err = v.Deref()
+		if v, err = ev.load(n, v); err != nil {
+			return v, err
 		}
-	}
-	if err != nil {
-		return v, ev.wrap(n.at(), err)
+		if v, err = v.Deref(); err != nil {
+			return v, ev.wrap(n.at(), err)
+		}
 	}
 	return ev.complete(v), nil
 }
@@ -330,15 +209,21 @@ func (ev *evaluator) indexable(n node) (kernel.Value, error) {
 	if err != nil {
 		return v, err
 	}
-	if _, pointer := btfsrc.Strip(v.Type()).(*btf.Pointer); pointer {
-		v, err = ev.load(v)
+	if isPointer(v) {
+		return ev.load(n, v)
 	}
-	return v, ev.wrap(n.at(), err)
+	return v, nil
 }
 
-// load reads a number or a pointer, so that nothing done with the result can
-// meet unreadable memory. Other values are returned as they are.
-func (ev *evaluator) load(v kernel.Value) (kernel.Value, error) {
+// load reads v, the value of n, if it is a number or a pointer, so that nothing
+// done with the result can meet unreadable memory. Other values are returned as
+// they are.
+func (ev *evaluator) load(n node, v kernel.Value) (kernel.Value, error) {
+	loaded, err := ev.read(v)
+	return loaded, ev.wrap(n.at(), err)
+}
+
+func (ev *evaluator) read(v kernel.Value) (kernel.Value, error) {
 	if err := v.Err(); err != nil {
 		return v, err
 	}
@@ -394,8 +279,8 @@ func (ev *evaluator) truth(n node) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if v, err = ev.load(v); err != nil {
-		return false, ev.wrap(n.at(), err)
+	if v, err = ev.load(n, v); err != nil {
+		return false, err
 	}
 	t, err := v.IsTrue()
 	return t, ev.wrap(n.at(), err)

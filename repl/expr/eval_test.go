@@ -246,6 +246,8 @@ func TestEvalErrors(t *testing.T) {
 		{"1.5 % 2", "type", "column 1: '%' wants integers", ""},
 		{"~1.5", "type", "column 1: '~' wants an integer", ""},
 		{"(int)1e10", "type", "column 6: 1e+10 does not fit in int", ""},
+		{"(enum state)-1.0", "type", "column 13: -1 does not fit in enum state", ""},
+		{"(void *)1.5", "type", "column 9: double is not an address", ""},
 		{"init * 2", "type", "column 1: a number is needed, this is struct task", "take a member of it, or cast it"},
 		{"(int)init", "type", "", "…"},
 		{"current + current", "type", "column 1: struct task * + struct task * is not C", "cast a pointer to unsigned long to compute with its bits"},
@@ -416,4 +418,40 @@ func FuzzEval(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestEval32 checks the conversions of a 32-bit big-endian machine.
+func TestEval32(t *testing.T) {
+	k := kernel.New(kernel.Config{Arch: vmcore.Arch{Name: "ppc", Layout: vmcore.Layout{BigEndian: true, WordSize: 4}}})
+	for _, tc := range []struct{ src, want string }{
+		{"4294967295", "long long 4294967295"},
+		{"0xffffffff + 1", "unsigned int 0"},
+		{"-1l < 1u", "int 0"},
+		{"-1ll < 1ul", "int 1"},
+		{"sizeof(void *) + sizeof(long)", "unsigned long 8"},
+		{"(char *)0 - 1", "char * 0xffffffff"},
+		{"(char *)0xffffffff == (char *)-1ll", "int 1"},
+		{"(int *)4 - (int *)8", "long -1"},
+		{"(short)0x12345", "short 9029"},
+		{"1.5f + 1", "float 2.5"},
+	} {
+		v, err := evalString(t, k, nil, tc.src)
+		if err != nil || show(v) != tc.want {
+			t.Errorf("%s = %v %v, want %s", tc.src, v, err, tc.want)
+		}
+	}
+}
+
+func BenchmarkEval(b *testing.B) {
+	k, s := newTestKernel(b, testMemory())
+	e, err := Parse("container_of(init.tasks.next, struct task, tasks)->pid + 1", Oracle(k))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Eval(b.Context(), k, s); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

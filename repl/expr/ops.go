@@ -70,8 +70,8 @@ func (ev *evaluator) deref(n node) (kernel.Value, error) {
 		return v, ev.errorf(n.at(), kernel.KindType, "%s is not a pointer", v.TypeName()).
 			advise("cast it to one: *(struct task_struct *)0xffff…")
 	}
-	if v, err = ev.load(v); err != nil {
-		return v, ev.wrap(n.at(), err)
+	if v, err = ev.load(n, v); err != nil {
+		return v, err
 	}
 	return v.Deref()
 }
@@ -98,11 +98,11 @@ func (ev *evaluator) binary(n *binary) (kernel.Value, error) {
 		}
 	}
 	if n.op == "+" || n.op == "-" || isComparison(n.op) {
-		if x, err = ev.decay(x); err != nil {
-			return x, ev.wrap(n.x.at(), err)
+		if x, err = ev.decay(n.x, x); err != nil {
+			return x, err
 		}
-		if y, err = ev.decay(y); err != nil {
-			return y, ev.wrap(n.y.at(), err)
+		if y, err = ev.decay(n.y, y); err != nil {
+			return y, err
 		}
 		if isPointer(x) || isPointer(y) {
 			return ev.pointerOp(n, x, y)
@@ -110,11 +110,11 @@ func (ev *evaluator) binary(n *binary) (kernel.Value, error) {
 	}
 	a, err := ev.promote(n.x, x)
 	if err != nil {
-		return x, ev.wrap(n.x.at(), err)
+		return x, err
 	}
 	b, err := ev.promote(n.y, y)
 	if err != nil {
-		return y, ev.wrap(n.y.at(), err)
+		return y, err
 	}
 	return ev.compute(n, a, b)
 }
@@ -126,20 +126,19 @@ func isPointer(v kernel.Value) bool {
 
 // decay turns arrays and functions into pointers, as C does, and structures
 // too: init_task + 1 is &init_task + 1. Pointers are read.
-func (ev *evaluator) decay(v kernel.Value) (kernel.Value, error) {
+func (ev *evaluator) decay(n node, v kernel.Value) (kernel.Value, error) {
+	var err error
 	switch btfsrc.Strip(v.Type()).(type) {
-	case *btf.Array:
-		first, err := v.Deref()
-		if err != nil {
-			return v, err
-		}
-		return first.Ref()
-	case *btf.Func, *btf.FuncProto, *btf.Struct, *btf.Union:
-		return v.Ref()
 	case *btf.Pointer:
-		return ev.load(v)
+		return ev.load(n, v)
+	case *btf.Array:
+		if v, err = v.Deref(); err == nil {
+			v, err = v.Ref()
+		}
+	case *btf.Func, *btf.FuncProto, *btf.Struct, *btf.Union:
+		v, err = v.Ref()
 	}
-	return v, nil
+	return v, ev.wrap(n.at(), err)
 }
 
 // pointerOp applies +, - or a comparison where a side is a pointer.
@@ -171,18 +170,16 @@ func (ev *evaluator) address(n node, v kernel.Value) (vmcore.Addr, error) {
 	}
 	x, err := ev.promote(n, v)
 	if err == nil && x.float {
-		err = ev.errorf(n.at(), kernel.KindType, "%s cannot be compared with a pointer", v.TypeName())
+		err = ev.errorf(n.at(), kernel.KindType, "%s is not an address", v.TypeName())
 	}
-	u := ev.k.Uint(ev.k.BasicType("unsigned long"), x.u)
-	a, _ := u.Uint()
-	return vmcore.Addr(a), ev.wrap(n.at(), err)
+	return vmcore.Addr(ev.cut(arith{rank: rankLong, unsigned: true}, x.u)), err
 }
 
-// advance moves pointer p by i elements.
-func (ev *evaluator) advance(n *binary, p kernel.Value, at node, i kernel.Value) (kernel.Value, error) {
-	x, err := ev.promote(at, i)
+// advance moves pointer p by v elements, the value of at.
+func (ev *evaluator) advance(n *binary, p kernel.Value, at node, v kernel.Value) (kernel.Value, error) {
+	x, err := ev.promote(at, v)
 	if err != nil {
-		return p, ev.wrap(at.at(), err)
+		return p, err
 	}
 	if x.float {
 		return p, ev.errorf(at.at(), kernel.KindType, "an integer is needed here")
@@ -191,24 +188,19 @@ func (ev *evaluator) advance(n *binary, p kernel.Value, at node, i kernel.Value)
 	if n.op == "-" {
 		count = -count
 	}
+	if p.PerCPU() {
+		// Only what is made of p keeps that it points into per-CPU memory.
+		if p, err = p.Index(count); err != nil {
+			return p, err
+		}
+		return p.Ref()
+	}
 	size, err := ev.step(p)
 	if err != nil {
 		return p, err
 	}
 	u, err := p.Uint()
-	if err != nil {
-		return p, err
-	}
-	moved := ev.k.Uint(p.Type(), u+uint64(count)*size)
-	if p.PerCPU() {
-		// Only a Value can carry on that this points into per-CPU memory.
-		target, err := p.Index(count)
-		if err != nil {
-			return p, err
-		}
-		return target.Ref()
-	}
-	return moved, nil
+	return ev.k.Uint(p.Type(), u+uint64(count)*size), err
 }
 
 // step returns the size of what a pointer points to. As in GNU C, it is 1 for
@@ -257,18 +249,23 @@ func (ev *evaluator) distance(n *binary, x, y kernel.Value) (kernel.Value, error
 // false where there is no literal, or no text.
 func (ev *evaluator) sameString(n *binary, x, y kernel.Value) (same, ok bool, err error) {
 	at, lit := n.x, n.y
-	if _, first := n.x.(*stringLit); first {
+	if isString(n.x) {
 		x, at, lit = y, n.y, n.x
 	}
-	want, ok := lit.(*stringLit)
-	if !ok || !ev.isText(x) {
+	if !isString(lit) || !ev.isText(x) {
 		return false, false, nil
 	}
+	want := lit.(*literal).str
 	if ev.typing {
 		return false, true, nil
 	}
-	text, err := x.CString(len(want.str) + 1)
-	return text == string(want.str), true, ev.wrap(at.at(), err)
+	text, err := x.CString(len(want) + 1)
+	return text == string(want), true, ev.wrap(at.at(), err)
+}
+
+func isString(n node) bool {
+	lit, ok := n.(*literal)
+	return ok && lit.kind == tokString
 }
 
 // isText reports whether v is an array of, or a pointer to, objects of 1 byte.
@@ -308,11 +305,11 @@ func (ev *evaluator) cond(n *cond) (kernel.Value, error) {
 	case isNumber(v) && isNumber(other):
 		x, err := ev.promote(taken, v)
 		if err != nil {
-			return v, ev.wrap(taken.at(), err)
+			return v, err
 		}
 		y, err := ev.quiet().promote(left, other)
 		if err != nil {
-			return v, ev.wrap(left.at(), err)
+			return v, err
 		}
 		return ev.number(ev.convert(x, ev.common(x.arith, y.arith))), nil
 	case isNumber(v) && isPointer(other):
@@ -352,16 +349,27 @@ func (ev *evaluator) cast(n *cast) (kernel.Value, error) {
 
 // castTo converts v, the value of n, to type t.
 func (ev *evaluator) castTo(n node, v kernel.Value, t btf.Type) (kernel.Value, error) {
-	v, err := ev.load(v)
+	v, err := ev.load(n, v)
 	if err != nil {
-		return v, ev.wrap(n.at(), err)
+		return v, err
 	}
-	to, toInt := btfsrc.Strip(t).(*btf.Int)
-	if toInt && to.Size > 8 {
-		return v, ev.errorf(n.at(), kernel.KindType, "nothing can be cast to %s", btfsrc.TypeName(t))
-	}
-	if _, isFloat := btfsrc.Strip(v.Type()).(*btf.Float); isFloat && toInt {
-		return ev.truncate(n, v, t)
+	_, isFloat := btfsrc.Strip(v.Type()).(*btf.Float)
+	switch to := btfsrc.Strip(t).(type) {
+	case *btf.Int:
+		if to.Size > 8 {
+			return v, ev.errorf(n.at(), kernel.KindType, "nothing can be cast to %s", btfsrc.TypeName(t))
+		}
+		if isFloat {
+			return ev.truncate(n, v, t)
+		}
+	case *btf.Enum:
+		if isFloat {
+			return ev.truncate(n, v, t)
+		}
+	case *btf.Pointer:
+		if isFloat {
+			return v, ev.errorf(n.at(), kernel.KindType, "%s is not an address", v.TypeName())
+		}
 	}
 	c, err := v.Cast(t)
 	return c, ev.wrap(n.at(), err)
@@ -374,8 +382,7 @@ func (ev *evaluator) truncate(n node, v kernel.Value, t btf.Type) (kernel.Value,
 	if err != nil {
 		return v, ev.wrap(n.at(), err)
 	}
-	to := btfsrc.Strip(t).(*btf.Int)
-	if to.Encoding&btf.Bool != 0 {
+	if to, ok := btfsrc.Strip(t).(*btf.Int); ok && to.Encoding&btf.Bool != 0 {
 		b, err := ev.boolean(f != 0).Cast(t)
 		return b, ev.wrap(n.at(), err)
 	}

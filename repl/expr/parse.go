@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kdbg/kdbg/kernel"
@@ -31,10 +32,7 @@ func Parse(src string, types TypeOracle) (*Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := p.expr(precAssign)
-	if err != nil {
-		return nil, err
-	}
+	root := p.expr(precAssign)
 	if err := p.end(); err != nil {
 		return nil, err
 	}
@@ -45,13 +43,16 @@ func Parse(src string, types TypeOracle) (*Expr, error) {
 // code. Parsing it gives the same expression.
 func (e *Expr) String() string { return exprString(e.root) }
 
-// parser is a Pratt parser over the tokens of one expression.
+// parser is a Pratt parser over the tokens of one expression. Its methods
+// return no errors: the first one is kept and what remains of the source is
+// skipped, so that all of them return.
 type parser struct {
 	src   string
 	toks  []token // the last is tokEOF
 	pos   int
 	types TypeOracle
 	depth int
+	err   *Error
 
 	// noCPU is set between ? and :, where x:0 is not variable x on CPU 0.
 	noCPU bool
@@ -96,178 +97,139 @@ func (p *parser) accept(op string) bool {
 	return true
 }
 
-func (p *parser) expect(op string) error {
-	if p.accept(op) {
-		return nil
+func (p *parser) expect(op string) {
+	if !p.accept(op) {
+		p.unexpected("'" + op + "'")
 	}
-	return p.unexpected("'" + op + "'")
 }
 
-// end reports what is left over.
+// end returns the error of the parse, which may be that something is left over.
 func (p *parser) end() error {
-	tok := p.peek()
-	switch {
+	switch tok := p.peek(); {
 	case tok.kind == tokEOF:
-		return nil
 	case tok.isOp(":"):
-		return p.errorf(tok.span, "':' without '?', and no CPU number joined to it").advise("a per-CPU variable on one CPU is written runqueues:0, without blanks")
+		p.fail(tok.span, "':' without '?', and no CPU number joined to it").
+			advise("a per-CPU variable on one CPU is written runqueues:0, without blanks")
 	case tok.kind == tokIdent:
-		return p.errorf(tok.span, "'%s' does not belong here", tok.text).advise("an operator is missing before it")
+		p.fail(tok.span, "'%s' does not belong here", tok.text).advise("an operator is missing before it")
+	default:
+		p.unexpected("an operator")
 	}
-	return p.unexpected("an operator")
-}
-
-func (p *parser) errorf(at span, format string, args ...any) *Error {
-	return &Error{Src: p.src, Pos: at.pos, End: at.end, Msg: fmt.Sprintf(format, args...), kind: kernel.KindSyntax}
-}
-
-func (e *Error) advise(hint string) *Error {
-	e.Advice = hint
-	return e
-}
-
-// unexpected reports the next token where want should be. At the end of the
-// source, more of it may follow on another line.
-func (p *parser) unexpected(want string) *Error {
-	tok := p.peek()
-	if tok.kind == tokEOF {
-		err := p.errorf(tok.span, "the expression ends where %s should be", want)
-		err.Incomplete = strings.TrimSpace(p.src) != ""
-		return err
-	}
-	return p.errorf(tok.span, "'%s' where %s should be", tok.text, want)
-}
-
-// enter guards a recursive call; leave undoes it.
-func (p *parser) enter() error {
-	if p.depth++; p.depth > maxDepth {
-		return p.errorf(p.peek().span, "nested too deeply")
+	if p.err != nil {
+		return p.err
 	}
 	return nil
 }
 
-func (p *parser) leave() { p.depth-- }
+// fail keeps the first error and moves to the end of the source.
+func (p *parser) fail(at span, format string, args ...any) *Error {
+	err := &Error{Src: p.src, Pos: at.pos, End: at.end, Msg: fmt.Sprintf(format, args...), kind: kernel.KindSyntax}
+	if p.err == nil {
+		p.err = err
+	}
+	p.pos = len(p.toks) - 1
+	return err
+}
+
+// unexpected reports the next token where want should be. At the end of the
+// source, more of it may follow on another line.
+func (p *parser) unexpected(want string) {
+	tok := p.peek()
+	if tok.kind != tokEOF {
+		p.fail(tok.span, "'%s' where %s should be", tok.text, want)
+		return
+	}
+	err := p.fail(tok.span, "the expression ends where %s should be", want)
+	err.Incomplete = strings.TrimSpace(p.src) != ""
+}
+
+// nest guards a recursive method; the function that it returns ends it.
+func (p *parser) nest() (leave func()) {
+	if p.depth++; p.depth > maxDepth {
+		p.fail(p.peek().span, "nested too deeply")
+	}
+	return func() { p.depth-- }
+}
 
 // from returns the span from start to the last token consumed.
 func (p *parser) from(start int) span { return span{start, p.toks[max(p.pos-1, 0)].end} }
 
 // expr parses operators that bind at least as tight as prec.
-func (p *parser) expr(prec int) (node, error) {
-	if err := p.enter(); err != nil {
-		return nil, err
-	}
-	defer p.leave()
-	x, err := p.unary()
-	if err != nil {
-		return nil, err
-	}
+func (p *parser) expr(prec int) node {
+	defer p.nest()()
+	x := p.unary()
 	for {
-		tok := p.peek()
+		start, tok := x.at().pos, p.peek()
 		own, isBinary := binaryPrec[tok.text]
 		switch {
 		case tok.kind != tokOp:
-			return x, nil
+			return x
 		case isBinary && own >= prec:
 			p.next()
-			y, err := p.expr(own + 1)
-			if err != nil {
-				return nil, err
-			}
-			x = &binary{span: span{x.at().pos, y.at().end}, op: tok.text, x: x, y: y}
+			y := p.expr(own + 1)
+			x = &binary{span: p.from(start), op: tok.text, x: x, y: y}
 		case tok.text == "?" && precCond >= prec:
-			if x, err = p.cond(x); err != nil {
-				return nil, err
-			}
-		case strings.HasSuffix(tok.text, "=") && !isBinary:
-			if prec > precAssign {
-				return x, nil
-			}
+			p.next()
+			yes := p.within(true, precCond)
+			p.expect(":")
+			no := p.expr(precCond)
+			x = &cond{span: p.from(start), c: x, x: yes, y: no}
+		case strings.HasSuffix(tok.text, "=") && !isBinary && precAssign >= prec:
 			return p.assign(x)
 		default:
-			return x, nil
+			return x
 		}
 	}
 }
 
-func (p *parser) cond(c node) (node, error) {
-	p.next()
-	x, err := p.within(true, precCond)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.expect(":"); err != nil {
-		return nil, err
-	}
-	y, err := p.expr(precCond)
-	if err != nil {
-		return nil, err
-	}
-	return &cond{span: span{c.at().pos, y.at().end}, c: c, x: x, y: y}, nil
-}
-
 // within parses an expression with noCPU set or cleared.
-func (p *parser) within(noCPU bool, prec int) (node, error) {
+func (p *parser) within(noCPU bool, prec int) node {
 	defer func(saved bool) { p.noCPU = saved }(p.noCPU)
 	p.noCPU = noCPU
 	return p.expr(prec)
 }
 
-func (p *parser) assign(x node) (node, error) {
+// inner parses an expression between brackets or commas.
+func (p *parser) inner() node { return p.within(false, precAssign) }
+
+func (p *parser) assign(x node) node {
 	op := p.next()
 	to, ok := x.(*convenience)
 	switch {
 	case !ok:
-		return nil, p.errorf(op.span, "cannot assign: a dump is read only").
+		p.fail(op.span, "cannot assign: a dump is read only").
 			advise("compare with ==; only convenience variables can be set, as in $t = init_task.pid")
+		return x
 	case op.text != "=":
-		return nil, p.errorf(op.span, "no operator '%s'", op.text).
+		p.fail(op.span, "no operator '%s'", op.text).
 			advise(fmt.Sprintf("write $%s = $%s %s …", to.name, to.name, strings.TrimSuffix(op.text, "=")))
+		return x
 	}
-	y, err := p.expr(precAssign)
-	if err != nil {
-		return nil, err
-	}
-	return &assign{span: span{to.pos, y.at().end}, name: to.name, x: y}, nil
+	y := p.expr(precAssign)
+	return &assign{span: p.from(to.pos), name: to.name, x: y}
 }
 
 // unary parses prefix operators, casts and sizeof.
-func (p *parser) unary() (node, error) {
-	if err := p.enter(); err != nil {
-		return nil, err
-	}
-	defer p.leave()
+func (p *parser) unary() node {
+	defer p.nest()()
 	tok := p.peek()
 	switch {
-	case tok.isOp("("):
-		if p.typeFollows(1) && p.isCast() {
-			return p.cast()
-		}
-		if name, ok := p.unknownType(); ok {
-			if p.types != nil && p.types.IsType(name.text, true) {
-				return p.cast()
-			}
-			err := p.errorf(name.span, "no type %q", name.text).
-				advise("the name of a struct, union or enum wants that word: (struct task_struct *)x")
-			err.Err = &kernel.NotFoundError{What: "type", Name: name.text}
-			return nil, err
-		}
+	case tok.isOp("(") && (p.typeFollows(1) && p.isCast() || p.isPointerCast()):
+		return p.cast()
 	case tok.isWord("sizeof"):
 		return p.sizeof()
 	case tok.isOp("++"), tok.isOp("--"):
-		return nil, p.readOnly(tok)
+		p.readOnly(tok)
 	case tok.kind == tokOp && strings.Contains("+-~!*&", tok.text):
 		p.next()
-		x, err := p.unary()
-		if err != nil {
-			return nil, err
-		}
-		return &unary{span: p.from(tok.pos), op: tok.text, x: x}, nil
+		x := p.unary()
+		return &unary{span: p.from(tok.pos), op: tok.text, x: x}
 	}
 	return p.postfix()
 }
 
-func (p *parser) readOnly(op token) *Error {
-	return p.errorf(op.span, "no operator '%s': a dump is read only", op.text)
+func (p *parser) readOnly(op token) {
+	p.fail(op.span, "no operator '%s': a dump is read only", op.text)
 }
 
 // isCast tells (name)x from (name), where name is that of a typedef: the
@@ -280,151 +242,120 @@ func (p *parser) isCast() bool {
 	return after.kind != tokEOF && (after.kind != tokOp || slices.Contains([]string{"(", "+", "-", "~", "!", "*", "&"}, after.text))
 }
 
-// unknownType recognises (name *), which can only be meant as a cast.
-func (p *parser) unknownType() (name token, ok bool) {
+// isPointerCast recognises (name *), which can only be meant as a cast.
+func (p *parser) isPointerCast() bool {
 	n := 2
 	for p.peekAt(n).isOp("*") {
 		n++
 	}
-	name = p.peekAt(1)
-	return name, name.kind == tokIdent && n > 2 && p.peekAt(n).isOp(")")
+	name := p.peekAt(1)
+	if name.kind != tokIdent || n == 2 || !p.peekAt(n).isOp(")") {
+		return false
+	}
+	if p.types != nil && p.types.IsType(name.text, true) {
+		return true
+	}
+	p.fail(name.span, "no type %q", name.text).
+		advise("the name of a struct, union or enum wants that word: (struct task_struct *)x").
+		Err = &kernel.NotFoundError{What: "type", Name: name.text}
+	return false
 }
 
-func (p *parser) cast() (node, error) {
+func (p *parser) cast() node {
 	start := p.next().pos
-	typ, err := p.typeName()
-	if err != nil {
-		return nil, err
-	}
-	if err := p.expect(")"); err != nil {
-		return nil, err
-	}
+	typ := p.typeName()
+	p.expect(")")
 	if p.is("{") {
-		return nil, p.errorf(p.peek().span, "a compound literal has no place in a dump")
+		p.fail(p.peek().span, "a compound literal has no place in a dump")
 	}
-	x, err := p.unary()
-	if err != nil {
-		return nil, err
-	}
-	return &cast{span: p.from(start), typ: typ, x: x}, nil
+	x := p.unary()
+	return &cast{span: p.from(start), typ: typ, x: x}
 }
 
-func (p *parser) sizeof() (node, error) {
+func (p *parser) sizeof() node {
 	start := p.next().pos
 	if p.is("(") && p.typeFollows(1) {
 		p.next()
-		typ, err := p.typeName()
-		if err != nil {
-			return nil, err
-		}
-		if err := p.expect(")"); err != nil {
-			return nil, err
-		}
-		return &sizeofType{span: p.from(start), typ: typ}, nil
+		typ := p.typeName()
+		p.expect(")")
+		return &sizeofType{span: p.from(start), typ: typ}
 	}
-	x, err := p.unary()
-	if err != nil {
-		return nil, err
-	}
-	return &sizeofExpr{span: p.from(start), x: x}, nil
+	x := p.unary()
+	return &sizeofExpr{span: p.from(start), x: x}
 }
 
 // postfix parses a primary expression and what is applied to it.
-func (p *parser) postfix() (node, error) {
-	x, err := p.primary()
-	if err != nil {
-		return nil, err
-	}
+func (p *parser) postfix() node {
+	x := p.primary()
 	for {
-		tok := p.peek()
-		switch {
+		switch tok := p.peek(); {
 		case tok.isOp("."), tok.isOp("->"):
-			p.next()
-			name, err := p.memberName()
-			if err != nil {
-				return nil, err
-			}
-			x = &member{span: p.from(x.at().pos), op: tok.text, x: x, name: name}
+			x = p.member(x)
 		case tok.isOp("["):
-			if x, err = p.index(x); err != nil {
-				return nil, err
-			}
+			x = p.index(x)
 		case tok.isOp("("):
-			return nil, p.errorf(span{x.at().pos, tok.end}, "a dump does not run: its functions cannot be called")
+			p.fail(span{x.at().pos, tok.end}, "a dump does not run: its functions cannot be called")
 		case tok.isOp("++"), tok.isOp("--"):
-			return nil, p.readOnly(tok)
+			p.readOnly(tok)
 		default:
-			return x, nil
+			return x
 		}
 	}
 }
 
-func (p *parser) memberName() (string, error) {
+func (p *parser) member(x node) node {
+	op := p.next()
+	name := p.memberName()
+	return &member{span: p.from(x.at().pos), op: op.text, x: x, name: name}
+}
+
+func (p *parser) memberName() string {
 	tok := p.peek()
 	if tok.kind != tokIdent || tok.nth > 0 || tok.quoted {
-		return "", p.unexpected("the name of a member")
+		p.unexpected("the name of a member")
 	}
 	p.next()
-	return tok.text, nil
+	return tok.text
 }
 
 // index parses [i] or [lo..hi].
-func (p *parser) index(x node) (node, error) {
+func (p *parser) index(x node) node {
 	p.next()
-	i, err := p.within(false, precAssign)
-	if err != nil {
-		return nil, err
-	}
+	i := p.inner()
 	var hi node
 	if p.accept("..") {
-		if hi, err = p.within(false, precAssign); err != nil {
-			return nil, err
-		}
+		hi = p.inner()
 	}
-	if err := p.expect("]"); err != nil {
-		return nil, err
-	}
+	p.expect("]")
 	at := p.from(x.at().pos)
 	if hi != nil {
-		return &slice{span: at, x: x, lo: i, hi: hi}, nil
+		return &slice{span: at, x: x, lo: i, hi: hi}
 	}
-	return &index{span: at, x: x, i: i}, nil
+	return &index{span: at, x: x, i: i}
 }
 
-func (p *parser) primary() (node, error) {
+func (p *parser) primary() node {
 	tok := p.peek()
-	switch tok.kind {
-	case tokInt:
-		p.next()
-		return &intLit{span: tok.span, text: tok.text, num: tok.num}, nil
-	case tokFloat:
-		p.next()
-		return &floatLit{span: tok.span, text: tok.text, num: tok.float}, nil
-	case tokChar:
-		p.next()
-		return &charLit{span: tok.span, text: tok.text, num: byte(tok.num)}, nil
-	case tokString:
-		p.next()
-		return &stringLit{span: tok.span, text: tok.text, str: tok.str}, nil
-	case tokDollar:
-		p.next()
-		return dollar(tok), nil
-	case tokIdent:
+	switch {
+	case tok.kind == tokIdent:
 		return p.name()
-	}
-	if tok.isOp("(") {
+	case tok.kind == tokDollar:
 		p.next()
-		x, err := p.within(false, precAssign)
-		if err != nil {
-			return nil, err
-		}
-		return x, p.expect(")")
+		return dollar(tok)
+	case tok.isOp("("):
+		p.next()
+		x := p.inner()
+		p.expect(")")
+		return x
+	case tok.kind == tokOp, tok.kind == tokEOF:
+		p.unexpected("an expression")
 	}
-	return nil, p.unexpected("an expression")
+	p.next()
+	return &literal{token: tok}
 }
 
 // name parses a built-in function, a variable, or a variable on one CPU.
-func (p *parser) name() (node, error) {
+func (p *parser) name() node {
 	tok := p.peek()
 	if !tok.quoted && p.peekAt(1).isOp("(") {
 		if parse, ok := builtins[tok.text]; ok {
@@ -434,7 +365,7 @@ func (p *parser) name() (node, error) {
 		}
 	}
 	if p.startsType(tok) && !p.isTypedef(tok) {
-		return nil, p.errorf(tok.span, "a type where a value should be").
+		p.fail(tok.span, "a type where a value should be").
 			advise("a cast is written (struct task_struct *)x; sizeof(struct task_struct) is a value")
 	}
 	p.next()
@@ -443,12 +374,24 @@ func (p *parser) name() (node, error) {
 	colon, cpu := p.peek(), p.peekAt(1)
 	joined := colon.isOp(":") && colon.pos == tok.end && cpu.pos == colon.end
 	if !joined || p.noCPU || cpu.kind != tokInt && cpu.kind != tokDollar {
-		return x, nil
+		return x
 	}
 	p.next()
-	n, err := p.primary()
-	if err != nil {
-		return nil, err
+	n := p.primary()
+	return &perCPU{span: p.from(tok.pos), x: x, cpu: n}
+}
+
+// dollar tells history from convenience variables. The lexer has checked tok.
+func dollar(tok token) node {
+	digits := strings.TrimLeft(tok.text, "$")
+	n, err := strconv.Atoi(digits)
+	switch back := len(tok.text) - len(digits); {
+	case digits == "":
+		n = 1 - back
+	case err != nil:
+		return &convenience{span: tok.span, name: digits}
+	case back == 2:
+		n = -n
 	}
-	return &perCPU{span: p.from(tok.pos), x: x, cpu: n}, nil
+	return &history{span: tok.span, text: tok.text, n: n}
 }

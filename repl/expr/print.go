@@ -36,13 +36,7 @@ func (p *printer) expr(n node, prec int) {
 		return
 	}
 	switch n := n.(type) {
-	case *intLit:
-		p.WriteString(n.text)
-	case *floatLit:
-		p.WriteString(n.text)
-	case *charLit:
-		p.WriteString(n.text)
-	case *stringLit:
+	case *literal:
 		p.WriteString(n.text)
 	case *ident:
 		p.name(n)

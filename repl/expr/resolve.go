@@ -19,10 +19,7 @@ func ParseType(src string, k *kernel.Kernel) (btf.Type, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := p.typeName()
-	if err != nil {
-		return nil, err
-	}
+	t := p.typeName()
 	if err := p.end(); err != nil {
 		return nil, err
 	}

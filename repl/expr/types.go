@@ -25,8 +25,6 @@ var builtinNames = map[string]string{
 	"__int128": "__int128", "__int128 unsigned": "unsigned __int128",
 }
 
-func isTypeof(t token) bool { return t.isWord("typeof", "__typeof__") }
-
 func (p *parser) isTypedef(t token) bool {
 	return t.kind == tokIdent && !t.quoted && p.types != nil && p.types.IsType(t.text, false)
 }
@@ -37,7 +35,7 @@ func (p *parser) startsType(t token) bool {
 		return false
 	}
 	_, isQualifier := qualifierWords[t.text]
-	return isQualifier || isTypeof(t) || t.isWord("struct", "union", "enum", "bool") ||
+	return isQualifier || t.isWord("struct", "union", "enum", "bool", "typeof", "__typeof__") ||
 		t.isWord(builtinWords...) || p.isTypedef(t)
 }
 
@@ -45,79 +43,71 @@ func (p *parser) startsType(t token) bool {
 func (p *parser) typeFollows(n int) bool { return p.startsType(p.peekAt(n)) }
 
 // typeName parses a type name: a base and an abstract declarator.
-func (p *parser) typeName() (typeNode, error) {
-	if err := p.enter(); err != nil {
-		return nil, err
-	}
-	defer p.leave()
-	base, err := p.baseType()
-	if err != nil {
-		return nil, err
-	}
-	wrap, err := p.declarator()
-	if err != nil {
-		return nil, err
-	}
-	return wrap(base), nil
+func (p *parser) typeName() typeNode {
+	defer p.nest()()
+	base := p.baseType()
+	return p.declarator()(base)
 }
 
 // baseType parses the words of a type name, in any order as C allows.
-func (p *parser) baseType() (typeNode, error) {
-	start := p.peek()
-	var qual qualifiers
-	var words []string
-	var base typeNode
-	for tok := start; ; tok = p.peek() {
-		q, isQualifier := qualifierWords[tok.text]
-		var err error
-		switch named := base == nil && words == nil; {
-		case tok.kind != tokIdent || tok.quoted && !named:
-			return p.finishBase(start, base, words, qual)
-		case isQualifier:
-			p.next()
-			qual |= q
-		case tok.isWord(builtinWords...):
-			p.next()
-			words = append(words, tok.text)
-		case named && isTypeof(tok):
-			base, err = p.typeof()
-		case named && tok.isWord("struct", "union", "enum"):
-			base, err = p.tagged()
-		case named:
-			p.next()
-			base = &baseType{span: tok.span, name: tok.text, nth: tok.nth}
-		default:
-			return p.finishBase(start, base, words, qual)
-		}
-		if err != nil {
-			return nil, err
-		}
+func (p *parser) baseType() typeNode {
+	start := p.peek().pos
+	var s specifiers
+	for p.specifier(&s) {
 	}
+	at := p.from(start)
+	switch base := s.base.(type) {
+	case nil:
+		name, ok := builtinName(s.words)
+		switch {
+		case s.words == nil:
+			p.unexpected("a type")
+		case !ok:
+			p.fail(at, "'%s' is not a type of C", p.src[at.pos:at.end])
+		}
+		return &baseType{span: at, qual: s.qual, name: name}
+	case *baseType:
+		base.span, base.qual = at, s.qual
+	case *typeofType:
+		base.span, base.qual = at, s.qual
+	}
+	return s.base
 }
 
-// finishBase joins what baseType has collected.
-func (p *parser) finishBase(start token, base typeNode, words []string, qual qualifiers) (typeNode, error) {
-	at := p.from(start.pos)
-	switch base := base.(type) {
-	case *baseType:
-		if words == nil {
-			base.span, base.qual = at, base.qual|qual
-			return base, nil
-		}
-	case *typeofType:
-		if words == nil {
-			base.span, base.qual = at, base.qual|qual
-			return base, nil
-		}
+// specifiers are the words of a type name: those of a built-in type, or a type
+// of another kind.
+type specifiers struct {
+	qual  qualifiers
+	words []string
+	base  typeNode
+}
+
+// specifier adds the next word to s. It returns false where the words end.
+func (p *parser) specifier(s *specifiers) bool {
+	tok := p.peek()
+	q, isQualifier := qualifierWords[tok.text]
+	switch {
+	case tok.kind != tokIdent || tok.quoted:
+		return false
+	case isQualifier:
+		p.next()
+		s.qual |= q
+	case s.base != nil:
+		return false
+	case tok.isWord(builtinWords...):
+		p.next()
+		s.words = append(s.words, tok.text)
+	case s.words != nil:
+		return false
+	case tok.isWord("typeof", "__typeof__"):
+		s.base = p.typeof()
+	case tok.isWord("struct", "union", "enum"):
+		s.base = p.tagged()
 	default:
-		if words == nil {
-			return nil, p.unexpected("a type")
-		}
-		if name, ok := builtinName(words); ok {
-			return &baseType{span: at, qual: qual, name: name}, nil
-		}
+		p.next()
+		s.base = &baseType{name: tok.text, nth: tok.nth}
 	}
-	return nil, p.errorf(at, "'%s' is not a type of C", p.src[at.pos:at.end])
+	return true
 }
 
 // builtinName returns the shortest spelling of a built-in type.
@@ -146,40 +136,31 @@ func builtinName(words []string) (string, bool) {
 }
 
 // tagged parses struct, union or enum and its tag.
-func (p *parser) tagged() (typeNode, error) {
+func (p *parser) tagged() typeNode {
 	word := p.next()
 	tag := p.peek()
 	switch {
 	case tag.isOp("{"):
-		return nil, p.errorf(tag.span, "a type cannot be defined here")
+		p.fail(tag.span, "a type cannot be defined here")
 	case tag.kind != tokIdent || tag.quoted:
-		return nil, p.unexpected("the name of a " + word.text)
+		p.unexpected("the name of a " + word.text)
 	}
 	p.next()
-	return &baseType{span: p.from(word.pos), word: word.text, name: tag.text, nth: tag.nth}, nil
+	return &baseType{word: word.text, name: tag.text, nth: tag.nth}
 }
 
 // typeof parses typeof(expression) or typeof(type).
-func (p *parser) typeof() (typeNode, error) {
-	start := p.next().pos
-	if err := p.expect("("); err != nil {
-		return nil, err
-	}
+func (p *parser) typeof() typeNode {
+	p.next()
+	p.expect("(")
 	t := &typeofType{}
-	var err error
 	if p.typeFollows(0) {
-		t.typ, err = p.typeName()
+		t.typ = p.typeName()
 	} else {
-		t.x, err = p.within(false, precAssign)
+		t.x = p.inner()
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := p.expect(")"); err != nil {
-		return nil, err
-	}
-	t.span = p.from(start)
-	return t, nil
+	p.expect(")")
+	return t
 }
 
 // wrapper builds a type around another.
@@ -187,29 +168,16 @@ type wrapper func(typeNode) typeNode
 
 // declarator parses what follows the words of a type name: pointers, arrays,
 // functions and parentheses. It returns what they make of the base type.
-func (p *parser) declarator() (wrapper, error) {
-	if err := p.enter(); err != nil {
-		return nil, err
-	}
-	defer p.leave()
-	pointers, err := p.pointers()
-	if err != nil {
-		return nil, err
-	}
-	var inner wrapper
+func (p *parser) declarator() wrapper {
+	defer p.nest()()
+	pointers := p.pointers()
+	inner := func(t typeNode) typeNode { return t }
 	if p.is("(") && !p.peekAt(1).isOp(")") && !p.typeFollows(1) {
 		p.next()
-		if inner, err = p.declarator(); err != nil {
-			return nil, err
-		}
-		if err := p.expect(")"); err != nil {
-			return nil, err
-		}
+		inner = p.declarator()
+		p.expect(")")
 	}
-	suffixes, err := p.suffixes()
-	if err != nil {
-		return nil, err
-	}
+	suffixes := p.suffixes()
 	return func(t typeNode) typeNode {
 		for _, wrap := range pointers {
 			t = wrap(t)
@@ -217,94 +185,72 @@ func (p *parser) declarator() (wrapper, error) {
 		for _, wrap := range slices.Backward(suffixes) {
 			t = wrap(t)
 		}
-		if inner != nil {
-			t = inner(t)
-		}
-		return t
-	}, nil
+		return inner(t)
+	}
 }
 
-func (p *parser) pointers() ([]wrapper, error) {
+func (p *parser) pointers() []wrapper {
 	var list []wrapper
-	for start := p.peek(); p.accept("*"); {
+	for start := p.peek().pos; p.accept("*"); {
 		var qual qualifiers
-		for tok := p.peek(); tok.kind == tokIdent && !tok.quoted; tok = p.peek() {
-			q, ok := qualifierWords[tok.text]
+		for {
+			q, ok := qualifierWords[p.peek().text]
 			if !ok {
 				break
 			}
 			p.next()
 			qual |= q
 		}
-		at := p.from(start.pos)
+		at := p.from(start)
 		list = append(list, func(t typeNode) typeNode { return &pointerType{span: at, elem: t, qual: qual} })
-		if len(list) > maxDepth {
-			return nil, p.errorf(at, "nested too deeply")
-		}
+		p.limit(list, start)
 	}
-	return list, nil
+	return list
+}
+
+// limit bounds how many pointers, or dimensions, a type can have.
+func (p *parser) limit(list []wrapper, start int) {
+	if len(list) > maxDepth {
+		p.fail(p.from(start), "nested too deeply")
+	}
 }
 
 // suffixes parses [n] and (parameters), outermost first.
-func (p *parser) suffixes() ([]wrapper, error) {
+func (p *parser) suffixes() []wrapper {
 	var list []wrapper
-	for start := p.peek(); ; {
-		var wrap wrapper
-		var err error
+	for start := p.peek().pos; ; p.limit(list, start) {
 		switch {
 		case p.accept("["):
-			wrap, err = p.arraySuffix(start.pos)
+			list = append(list, p.arraySuffix(start))
 		case p.accept("("):
-			wrap, err = p.funcSuffix(start.pos)
+			list = append(list, p.funcSuffix(start))
 		default:
-			return list, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if list = append(list, wrap); len(list) > maxDepth {
-			return nil, p.errorf(p.from(start.pos), "nested too deeply")
+			return list
 		}
 	}
 }
 
-func (p *parser) arraySuffix(start int) (wrapper, error) {
+func (p *parser) arraySuffix(start int) wrapper {
 	var n node
 	if !p.is("]") {
-		var err error
-		if n, err = p.within(false, precAssign); err != nil {
-			return nil, err
-		}
+		n = p.inner()
 	}
-	err := p.expect("]")
+	p.expect("]")
 	at := p.from(start)
-	return func(t typeNode) typeNode { return &arrayType{span: at, elem: t, n: n} }, err
+	return func(t typeNode) typeNode { return &arrayType{span: at, elem: t, n: n} }
 }
 
-func (p *parser) funcSuffix(start int) (wrapper, error) {
-	fn := funcType{}
-	for !p.is(")") {
-		if len(fn.params) > 0 || fn.variadic {
-			if err := p.expect(","); err != nil {
-				return nil, err
+func (p *parser) funcSuffix(start int) wrapper {
+	var fn funcType
+	for more := !p.is(")"); more; more = !fn.variadic && p.accept(",") {
+		if fn.variadic = p.accept("..."); !fn.variadic {
+			fn.params = append(fn.params, p.typeName())
+			if p.peek().kind == tokIdent {
+				p.next() // the name of a parameter
 			}
 		}
-		if fn.variadic {
-			return nil, p.unexpected("')'")
-		}
-		if fn.variadic = p.accept("..."); fn.variadic {
-			continue
-		}
-		param, err := p.typeName()
-		if err != nil {
-			return nil, err
-		}
-		if tok := p.peek(); tok.kind == tokIdent {
-			p.next() // the name of a parameter
-		}
-		fn.params = append(fn.params, param)
 	}
-	err := p.expect(")")
+	p.expect(")")
 	if len(fn.params) == 1 && !fn.variadic {
 		if only, ok := fn.params[0].(*baseType); ok && only.name == "void" && only.qual == 0 {
 			fn.params = nil
@@ -315,5 +261,5 @@ func (p *parser) funcSuffix(start int) (wrapper, error) {
 		made := fn
 		made.result = t
 		return &made
-	}, err
+	}
 }
