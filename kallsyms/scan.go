@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	maxHits  = 1000      // places that look like token tables
-	maxWalk  = 32 << 20  // names walked over at places that are not the names
-	maxNames = 16 << 20  // bytes from the number of symbols to the tokens
-	maxBack  = 2000      // bytes of the tokens before the digits
-	maxAhead = 16 << 10  // bytes of the tokens behind the digits
-	chunk    = 256 << 10 // bytes read at a time
+	maxHits   = 1000      // places that have the digits
+	maxTables = 8         // places that have a token table
+	maxWalk   = 16 << 20  // names walked over at places that are not the names
+	maxNames  = 16 << 20  // bytes from the number of symbols to the tokens
+	maxTokens = 16 << 10  // bytes of the tokens before the digits, and behind
+	chunk     = 256 << 10 // bytes read at a time
 )
 
 // digits stands in every token table: characters of names stand for themselves.
@@ -34,22 +34,23 @@ var digits = []byte("0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00")
 // have _stext inside the image, at the place VMCOREINFO says if it does.
 // info may be nil. The error matches [vmcore.ErrNotFound] when nothing fits.
 func Scan(mem vmcore.Memory, start, end vmcore.Addr, info *vmcore.VMCOREINFO, layout vmcore.Layout) (*Table, error) {
-	s := scanner{mem: mem, layout: layout, known: truths{start: start, end: end}}
+	s := scanner{loader: loader{mem: mem, layout: layout}, known: truths{start: start, end: end}}
 	if info != nil {
 		if stext, ok := info.Symbol("_stext"); ok {
 			s.known.symbols = map[string]vmcore.Addr{"_stext": stext}
 		}
 	}
 	cause := errors.New("no token table")
-	hits := 0
+	hits, tables := 0, 0
 	for hit := range s.search(digits, start, end) {
-		if hits++; hits > maxHits {
+		if hits++; hits > maxHits || tables == maxTables {
 			break
 		}
 		tok, at, ok := s.tokensAround(hit)
 		if !ok {
 			continue
 		}
+		tables++
 		t, err := s.decode(tok, at)
 		if err == nil {
 			t.scanned = true
@@ -63,9 +64,8 @@ func Scan(mem vmcore.Memory, start, end vmcore.Addr, info *vmcore.VMCOREINFO, la
 
 // scanner searches an image for tables.
 type scanner struct {
-	mem    vmcore.Memory
-	layout vmcore.Layout
-	known  truths
+	loader
+	known truths
 }
 
 // search yields the addresses of what in start to end, ascending.
@@ -97,35 +97,35 @@ func (s *scanner) search(what []byte, start, end vmcore.Addr) iter.Seq[vmcore.Ad
 }
 
 // tokensAround parses the token table whose digits are at address hit. Token
-// 0x30 is the first of them, so that the table starts 0x30 NULs before; the
-// offsets in its index say where exactly.
+// 0x30 is the first of them, so that the table ends behind 208 more NULs, and
+// entry 0x30 of the index, which follows, says where the table starts.
 func (s *scanner) tokensAround(hit vmcore.Addr) (tok *tokens, at vmcore.Addr, ok bool) {
-	b, from := s.readBack(hit, maxBack)
+	b, from := s.readBack(hit, maxTokens)
 	digit := len(b)
-	b = slices.Grow(b, maxAhead)[:digit+maxAhead]
+	b = slices.Grow(b, maxTokens)[:digit+maxTokens]
 	n, _ := s.mem.ReadMemory(b[digit:], hit)
 	b = b[:digit+n]
 
-	first := digit // of the places where token 0 may start
-	for nuls := 0; first > 0 && nuls <= 0x30; first-- {
-		if b[first-1] == 0 {
-			nuls++
+	end := digit
+	for range 256 - '0' {
+		n := bytes.IndexByte(b[end:], 0)
+		if n < 0 {
+			return nil, 0, false
 		}
+		end += n + 1
 	}
-	for i := first; i < digit; i++ {
-		at := from + vmcore.Addr(i)
-		if at%4 != 0 {
+	for _, align := range []vmcore.Addr{4, 8} {
+		index := int(alignUp(from+vmcore.Addr(end), align) - from)
+		if index+512 > len(b) {
 			continue
 		}
-		tok, err := parseTokens(b[i:])
-		if err != nil || !bytes.Equal(tok.text('0'), digits[:1]) {
+		start := digit - int(s.layout.Uint16(b[index+2*'0':]))
+		if start < 0 {
 			continue
 		}
-		for _, align := range []vmcore.Addr{4, 8} {
-			index := int(alignUp(at+vmcore.Addr(len(tok.table)), align) - from)
-			if index <= len(b) && tok.isIndex(b[index:], s.layout) {
-				return tok, at, true
-			}
+		tok, err := parseTokens(b[start:])
+		if err == nil && start+len(tok.table) == end && tok.isIndex(b[index:], s.layout) {
+			return tok, from + vmcore.Addr(start), true
 		}
 	}
 	return nil, 0, false
@@ -172,7 +172,7 @@ func (s *scanner) decode(tok *tokens, at vmcore.Addr) (*Table, error) {
 		t := &Table{names: n}
 		t.index, cause = newIndex(&t.names)
 		if cause == nil {
-			readings := s.readings(number, at+vmcore.Addr(len(tok.table)), count)
+			readings := s.guesses(number, at+vmcore.Addr(len(tok.table)), count)
 			cause = t.setAddrs(readings, s.layout, s.expect(names, at))
 		}
 		if cause == nil {
@@ -212,13 +212,13 @@ func (s *scanner) expect(names, tokens vmcore.Addr) truths {
 	return known
 }
 
-// readings returns all that may be the table of count addresses: before the
+// guesses returns all that may be the table of count addresses: before the
 // number of symbols, where kernels up to v6.3 have it, and behind the token
 // index, where later ones do. tokensEnd is the end of the token table.
 //
 // Tables that are not there read as garbage, which does not ascend. Only
 // zeros, read as place-relative, do: hence the order.
-func (s *scanner) readings(number, tokensEnd vmcore.Addr, count int) []stored {
+func (s *scanner) guesses(number, tokensEnd vmcore.Addr, count int) []stored {
 	word := vmcore.Addr(s.layout.WordSize)
 	var all []stored
 	numbers := []vmcore.Addr{number}
@@ -227,7 +227,7 @@ func (s *scanner) readings(number, tokensEnd vmcore.Addr, count int) []stored {
 	}
 	for _, number := range numbers {
 		at := number - vmcore.Addr(count)*word
-		if raw, err := s.read(at, count*int(word)); err == nil {
+		if raw, err := s.read("kallsyms_addresses", at, count*int(word)); err == nil {
 			all = append(all, stored{encoding: AddressesAbsolute, at: at, raw: raw})
 		}
 		at = (number - word - 4*vmcore.Addr(count)) &^ (word - 1)
@@ -237,7 +237,7 @@ func (s *scanner) readings(number, tokensEnd vmcore.Addr, count int) []stored {
 		at := alignUp(tokensEnd, align) + 512
 		base := alignUp(at+4*vmcore.Addr(count), word)
 		all = append(all, s.offsets(at, base, count)...)
-		if raw, err := s.read(at, 4*count); err == nil {
+		if raw, err := s.read("kallsyms_offsets", at, 4*count); err == nil {
 			all = append(all, baseless(at, raw, s.layout)...)
 		}
 	}
@@ -246,19 +246,13 @@ func (s *scanner) readings(number, tokensEnd vmcore.Addr, count int) []stored {
 
 // offsets returns the readings of count offsets from a base, if both are there.
 func (s *scanner) offsets(at, base vmcore.Addr, count int) []stored {
-	raw, err := s.read(at, 4*count)
+	raw, err := s.read("kallsyms_offsets", at, 4*count)
 	if err != nil {
 		return nil
 	}
-	b, err := s.read(base, s.layout.WordSize)
+	b, err := s.read("kallsyms_relative_base", base, s.layout.WordSize)
 	if err != nil {
 		return nil
 	}
 	return relative(at, vmcore.Addr(s.layout.Word(b)), raw, s.layout)
-}
-
-func (s *scanner) read(a vmcore.Addr, size int) ([]byte, error) {
-	b := make([]byte, size)
-	_, err := s.mem.ReadMemory(b, a)
-	return b, err
 }
