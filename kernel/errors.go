@@ -127,17 +127,28 @@ func (e *AmbiguousError) Hint() string {
 type UntypedError struct {
 	Symbol kallsyms.Symbol
 	Alias  string // another name of the same address that has a type; may be empty
+	Err    error  // why the kernel has no types at all; nil where it has some
 }
 
 func (e *UntypedError) Error() string {
-	return fmt.Sprintf("%q at %v has no type: no BTF describes it", e.Symbol.Name, e.Symbol.Addr)
+	why := "no BTF describes it"
+	if e.Err != nil {
+		why = e.Err.Error()
+	}
+	return fmt.Sprintf("%q at %v has no type: %s", e.Symbol.Name, e.Symbol.Addr, why)
 }
+
+// Unwrap returns why the kernel has no types.
+func (e *UntypedError) Unwrap() error { return e.Err }
 
 // Kind returns [KindUntyped].
 func (e *UntypedError) Kind() string { return KindUntyped }
 
 // Hint shows how to give the symbol a type.
 func (e *UntypedError) Hint() string {
+	if e.Err != nil {
+		return Hint(e.Err)
+	}
 	if e.Alias != "" {
 		return fmt.Sprintf("%s lies at the same address and has a type", e.Alias)
 	}

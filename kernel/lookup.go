@@ -115,7 +115,7 @@ func (k *Kernel) vars(name string, syms []kallsyms.Symbol) []btfsrc.Var {
 func (k *Kernel) variable(s kallsyms.Symbol, vars []btfsrc.Var) (Value, error) {
 	t, src, ok := k.symbolType(s, vars)
 	if !ok {
-		return Value{}, &UntypedError{Symbol: s, Alias: k.typedAlias(s)}
+		return Value{}, &UntypedError{Symbol: s, Alias: k.typedAlias(s), Err: k.missing(partTypes)}
 	}
 	v := k.At(s.Addr, t)
 	v.source = src

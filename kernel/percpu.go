@@ -109,6 +109,9 @@ func (k *Kernel) cpuMask(name string) ([]int, error) {
 			}
 		}
 	}
+	if len(cpus) == 0 {
+		return nil, fmt.Errorf("%s at %v names no CPU", name, syms[0].Addr)
+	}
 	return cpus, nil
 }
 
