@@ -320,6 +320,17 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
+// TestNoMarkers loads a kernel whose markers are somewhere else.
+func TestNoMarkers(t *testing.T) {
+	for _, era := range []kallsymstest.Era{kallsymstest.V600, kallsymstest.V604} {
+		k := kallsymstest.Kernel{Era: era, Layout: le64, Encoding: kallsyms.BaseRelative, Symbols: many(symbols(image, start64), 600)}
+		img := write(k)
+		poke(img, "kallsyms_markers", 4, 1, 2, 3)
+		table, err := kallsyms.Load(img, vmcore.ParseVMCOREINFO([]byte(img.VMCOREINFO)), k.Layout)
+		checkTable(t, k, table, err)
+	}
+}
+
 // poke overwrites bytes of a table.
 func poke(img *kallsymstest.Image, label string, offset int, b ...byte) {
 	copy(img.Bytes[int(img.Labels[label]-img.Start)+offset:], b)

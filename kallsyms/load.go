@@ -69,8 +69,7 @@ type loader struct {
 	layout vmcore.Layout
 }
 
-// read returns the size bytes of a table at address a. The last byte is read
-// first: a size that lies allocates nothing.
+// read returns the size bytes of a table at address a.
 func (l *loader) read(table string, a vmcore.Addr, size int) ([]byte, error) {
 	if size > maxTable {
 		return nil, &TableError{Table: table, Addr: a, Msg: fmt.Sprintf("%d bytes are more than any kernel's", size)}
