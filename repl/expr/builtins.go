@@ -192,7 +192,10 @@ func (ev *evaluator) onCPU(n *perCPU) (kernel.Value, error) {
 		}
 	}
 	if ev.typing {
-		return v, nil
+		if n.ptr || v.PerCPU() || !isPointer(v) {
+			return v, nil
+		}
+		return ev.object(n.x) // as PerCPU does with a pointer
 	}
 	if cpu < 0 || cpu > maxCPU {
 		return v, ev.errorf(n.cpu.at(), kernel.KindType, "no CPU %d", cpu)

@@ -370,7 +370,7 @@ func TestParseType(t *testing.T) {
 func FuzzEval(f *testing.F) {
 	for _, src := range []string{
 		"init.tasks.next->prev - &init.tasks", "init.grid[1][2] / init.b", "(int[init.pid])raw", "container_of(current, struct task, hi)->c",
-		"$t = name[0..init.a]", "per_cpu_ptr(&raw, 0)", "schedule + init.both", `init.comm == "x"`, "init ? ratio : $$", "*init.parent->parent",
+		"$t = name[0..init.a]", "per_cpu_ptr(&raw, 0)", "per_cpu(&raw, 0)", "schedule + init.both", `init.comm == "x"`, "init ? ratio : $$", "*init.parent->parent",
 		"sizeof init.comm[0..minus]", "1 << init.pid", "(u8)ratio", "(bool)init.fn", "init.tasks - 1 > current", "(unsigned short)big % init.s",
 	} {
 		f.Add(src, []byte("0123456789abcdef"))
