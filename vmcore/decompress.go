@@ -24,6 +24,15 @@ const (
 	packedZstd   compression = 1 << 5
 )
 
+// known reports whether a decoder can unpack it.
+func (c compression) known() bool {
+	switch c {
+	case uncompressed, packedZlib, packedLZO, packedSnappy, packedZstd:
+		return true
+	}
+	return false
+}
+
 // maxZstdWindow is the window that RFC 8878 asks every decoder to support. The
 // output is bounded by the page in any case.
 const maxZstdWindow = 8 << 20

@@ -1,6 +1,7 @@
 package vmcore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -117,6 +118,7 @@ func newELF(f fileAt) (*elfFile, error) {
 	}
 	e.load(loads)
 	e.checkComplete(loads)
+	e.checkShared(loads)
 	return e, nil
 }
 
@@ -150,7 +152,7 @@ func (e *elfFile) load(loads []programHeader) {
 	e.segments = make([]Segment, len(loads))
 	for i := range loads {
 		ph := &loads[i]
-		ph.memsz = max(ph.memsz, ph.filesz)
+		e.checkSize(ph)
 		s := Segment{Virt: Addr(ph.vaddr), Phys: PhysAddr(ph.paddr), PhysValid: ph.paddr != noPhys, MemSize: ph.memsz, FileSize: ph.filesz}
 		e.kcore = e.kcore || !s.PhysValid
 		e.segments[i] = s
@@ -158,6 +160,19 @@ func (e *elfFile) load(loads []programHeader) {
 	e.phys = e.space(loads, func(ph programHeader) (uint64, bool) { return ph.paddr, ph.paddr != noPhys })
 	if e.kcore {
 		e.virt = e.space(loads, func(ph programHeader) (uint64, bool) { return ph.vaddr, true })
+	}
+}
+
+// checkSize makes the sizes of a segment agree: one that took more of the file
+// than of memory would stand in for the segments behind it.
+func (e *elfFile) checkSize(ph *programHeader) {
+	switch {
+	case ph.memsz == 0:
+		ph.memsz = ph.filesz
+	case ph.memsz < ph.filesz:
+		e.warnings = append(e.warnings, fmt.Sprintf("segment at physical address %v has %#x bytes in the file for %#x of memory",
+			PhysAddr(ph.paddr), ph.filesz, ph.memsz))
+		ph.filesz = ph.memsz
 	}
 }
 
@@ -199,6 +214,27 @@ func (e *elfFile) checkComplete(headers []programHeader) {
 	}
 	if e.header.flags&flagIncomplete != 0 {
 		e.warnings = append(e.warnings, "makedumpfile marked the dump as incomplete: it ran out of space")
+	}
+}
+
+// checkShared warns of segments that share bytes of the file and no memory: one
+// of them is elsewhere. QEMU's may be of one physical memory, and those of
+// /proc/kcore of one virtual memory.
+func (e *elfFile) checkShared(loads []programHeader) {
+	byOffset := slices.Clone(loads)
+	slices.SortFunc(byOffset, func(a, b programHeader) int { return cmp.Compare(a.off, b.off) })
+	var last programHeader // of those before, the one that reaches furthest
+	for _, ph := range byOffset {
+		end := saturatingAdd(last.off, last.filesz)
+		sameMemory := ph.paddr-ph.off == last.paddr-last.off || ph.vaddr-ph.off == last.vaddr-last.off
+		if ph.filesz != 0 && ph.off < end && !sameMemory {
+			e.warnings = append(e.warnings, fmt.Sprintf("offset %#x is in the segments at physical addresses %v and %v: one of them is damaged",
+				ph.off, PhysAddr(last.paddr), PhysAddr(ph.paddr)))
+			return
+		}
+		if saturatingAdd(ph.off, ph.filesz) > end {
+			last = ph
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -204,6 +205,43 @@ func TestELFIncomplete(t *testing.T) {
 	d := openBytes(t, machine(vmcoretest.X86_64, 4096).ELF(&vmcoretest.ELFOptions{Flags: 1}))
 	if !d.Header().Incomplete || len(d.Warnings()) != 1 {
 		t.Errorf("Header = %+v, Warnings = %q", d.Header(), d.Warnings())
+	}
+}
+
+// Segments that contradict themselves or each other do not go unnoticed, and
+// leave what lies behind them alone.
+func TestELFContradictions(t *testing.T) {
+	src := &vmcoretest.Dump{Segments: []vmcoretest.Segment{
+		{Phys: 0x1000, Virt: 0x1000, Data: bytes.Repeat([]byte("a"), 0x1000)},
+		{Phys: 0x2000, Virt: 0x2000, Data: bytes.Repeat([]byte("b"), 0x1000)},
+	}, VMCOREINFO: "OSRELEASE=6.12.0\n"}
+	const first, offset, fileSize = 64 + 56, 8, 32 // behind the notes' program header
+	for _, tc := range []struct {
+		name string
+		at   int
+		add  uint64
+		want string
+	}{
+		{"as it was", 0, 0, ""},
+		{"more of the file than of memory", first + fileSize, 0x1000,
+			"segment at physical address 0x1000 has 0x2000 bytes in the file for 0x1000 of memory"},
+		{"elsewhere in the file", first + offset, 0x20,
+			"offset # is in the segments at physical addresses 0x1000 and 0x2000: one of them is damaged"},
+	} {
+		raw := src.ELF(nil)
+		le := binary.LittleEndian
+		if tc.add != 0 {
+			le.PutUint64(raw[tc.at:], le.Uint64(raw[tc.at:])+tc.add)
+		}
+		d := openBytes(t, raw)
+		second := fmt.Sprintf("offset %#x", le.Uint64(raw[first+56+offset:]))
+		if got := strings.Replace(strings.Join(d.Warnings(), "; "), second, "offset #", 1); got != tc.want {
+			t.Errorf("%s: warnings %q, want %q", tc.name, got, tc.want)
+		}
+		var b [1]byte
+		if _, err := d.ReadPhys(b[:], 0x2000); string(b[:]) != "b" {
+			t.Errorf("%s: read %q, %v, want \"b\"", tc.name, b, err)
+		}
 	}
 }
 

@@ -386,7 +386,7 @@ func TestKdumpBadPage(t *testing.T) {
 		{"more than a page", func(_, desc []byte) { put32(desc[8:], 4097) }, "offset 0x4000: page descriptor: 4097 bytes for a page of 4096"},
 		{"behind the file", func(_, desc []byte) { put64(desc, 1<<40); put32(desc[8:], 16) },
 			"offset 0x4000: page descriptor: bytes 0x10000000000 to 0x10000000010 of a file of #: file truncated"},
-		{"unknown method", func(_, desc []byte) { put32(desc[12:], 0x40) }, "offset #: data of page frame 0x1: unknown compression 0x40"},
+		{"unknown method", func(_, desc []byte) { put32(desc[12:], 0x40) }, "offset 0x4000: page descriptor: unknown compression 0x40: not supported"},
 		{"raw and short", func(_, desc []byte) { put32(desc[12:], 0) }, "offset #: data of page frame 0x1: none: page expands to # bytes, not 4096"},
 		{"damaged zlib", func(raw, desc []byte) { raw[binary.LittleEndian.Uint64(desc)] ^= 0xff },
 			"offset #: data of page frame 0x1: zlib: zlib: invalid header"},

@@ -109,6 +109,8 @@ func (v *volume) checkDescriptor(d descriptor, i uint64, pageSize int) error {
 		return fail(nil, "offset 0")
 	case d.size == 0 || d.size > uint32(pageSize):
 		return fail(nil, "%d bytes for a page of %d", d.size, pageSize)
+	case !d.flags.known():
+		return fail(ErrUnsupported, "%v", d.flags)
 	case !v.holds(d):
 		return fail(ErrTruncated, "bytes %#x to %#x of a file of %#x", d.off, d.off+uint64(d.size), v.file().size)
 	}
