@@ -14,9 +14,9 @@ func init() {
 		Name: "ptype",
 		Args: "[/n] TYPE|EXPRESSION",
 		Help: "show the definition of a type, with offsets",
-		Doc: `ptype shows the C definition of a type, or of the type of an expression. Comments
-give the offset and the size of each member in bytes; /n leaves them out. (/o,
-which asks gdb for offsets, is accepted.)
+		Doc: `ptype shows the C definition of a type, or of the type of an expression.
+Comments give the offset and the size of each member in bytes; /n leaves them
+out. (/o, which asks gdb for offsets, is accepted.)
 
     ptype struct list_head
     ptype init_task
