@@ -112,10 +112,16 @@ func (f *finder) findMemory() {
 	} else if f.space, err = paging.NewKernel(f.img, f.Info); err != nil {
 		f.miss(partMemory, err)
 	}
+	virtual := f.dump.Virtual()
 	switch {
-	case f.dump.Virtual() != nil:
-		f.Mem = overlay{f.dump.Virtual(), f.space}
-		f.image = f.Mem
+	case virtual != nil:
+		f.Mem, f.image = virtual, virtual
+		if f.img != nil {
+			f.image = overlay{virtual, f.img}
+		}
+		if f.space != nil {
+			f.Mem = overlay{virtual, f.space}
+		}
 	case f.space != nil:
 		f.Mem, f.image = f.space, f.img
 	case f.img != nil:
@@ -178,15 +184,12 @@ func (k *Kernel) AddBTF(name string) error {
 }
 
 // overlay is a memory that answers from first, and where that has nothing
-// mapped from second, which may be nil.
-type overlay struct {
-	first  vmcore.Memory
-	second *paging.Space
-}
+// mapped from second.
+type overlay struct{ first, second vmcore.Memory }
 
 func (o overlay) ReadMemory(p []byte, a vmcore.Addr) (int, error) {
 	n, err := o.first.ReadMemory(p, a)
-	if err == nil || o.second == nil || !errors.Is(err, vmcore.ErrUnmapped) {
+	if err == nil || !errors.Is(err, vmcore.ErrUnmapped) {
 		return n, err
 	}
 	m, err := o.second.ReadMemory(p[n:], a+vmcore.Addr(n))
