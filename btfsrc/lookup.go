@@ -86,6 +86,45 @@ func (t *Types) Lookup(kind Kind, name string) []btf.Type {
 	return types
 }
 
+// Enumerator returns the value of an enumerator, sign-extended to 64 bits, and
+// its enumeration: the first that has one of the name.
+func (t *Types) Enumerator(name string) (enum *btf.Enum, value uint64, ok bool) {
+	for _, b := range t.snapshot() {
+		if name == "" || !strings.Contains(b.strs, name+"\x00") {
+			continue // which spares the walk for nearly all names
+		}
+		for id := range b.ids() {
+			if !b.hasEnumerator(b.record(id), name) {
+				continue
+			}
+			enum, _ := t.decode(b, id).(*btf.Enum)
+			for _, e := range enum.Values {
+				if e.Name == name {
+					return enum, e.Value, true
+				}
+			}
+		}
+	}
+	return nil, 0, false
+}
+
+func (b *blob) hasEnumerator(rec record, name string) bool {
+	words := 2 // of struct btf_enum
+	switch rec.kind() {
+	case kindEnum:
+	case kindEnum64:
+		words = 3
+	default:
+		return false
+	}
+	for i := range rec.vlen() {
+		if s, _ := b.str(b.word(rec.body, words*i)); s == name {
+			return true
+		}
+	}
+	return false
+}
+
 // Names returns the names of all types that begin with prefix, each once, in
 // order: for completion.
 func (t *Types) Names(prefix string) iter.Seq[string] {

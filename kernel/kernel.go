@@ -12,6 +12,7 @@
 package kernel
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 
@@ -143,40 +144,52 @@ func (k *Kernel) BasicType(name string) btf.Type {
 	return t
 }
 
+// basicTypes are the integers of C. DWARF, and BTF after it, spells them as the
+// compiler does: gcc says long unsigned int, clang unsigned long.
+var basicTypes = []struct {
+	spellings []string
+	size      uint32 // 0: that of a pointer
+	encoding  btf.IntEncoding
+}{
+	{[]string{"char"}, 1, btf.Unsigned}, // since -funsigned-char, Linux v6.2
+	{[]string{"signed char"}, 1, btf.Signed},
+	{[]string{"unsigned char"}, 1, btf.Unsigned},
+	{[]string{"_Bool", "bool"}, 1, btf.Bool},
+	{[]string{"short", "short int"}, 2, btf.Signed},
+	{[]string{"unsigned short", "short unsigned int"}, 2, btf.Unsigned},
+	{[]string{"int"}, 4, btf.Signed},
+	{[]string{"unsigned int", "unsigned"}, 4, btf.Unsigned},
+	{[]string{"long", "long int"}, 0, btf.Signed},
+	{[]string{"unsigned long", "long unsigned int"}, 0, btf.Unsigned},
+	{[]string{"long long", "long long int"}, 8, btf.Signed},
+	{[]string{"unsigned long long", "long long unsigned int"}, 8, btf.Unsigned},
+}
+
 func (k *Kernel) basicType(name string) btf.Type {
-	if found := k.types.Lookup(btfsrc.KindInt, name); len(found) > 0 {
-		return found[0]
-	}
-	word := uint32(k.layout.WordSize)
 	switch name {
-	case "char", "unsigned char":
-		return &btf.Int{Name: name, Size: 1}
-	case "signed char":
-		return &btf.Int{Name: name, Size: 1, Encoding: btf.Signed}
-	case "_Bool":
-		return &btf.Int{Name: name, Size: 1, Encoding: btf.Bool}
-	case "short", "short int":
-		return &btf.Int{Name: "short", Size: 2, Encoding: btf.Signed}
-	case "unsigned short", "short unsigned int":
-		return &btf.Int{Name: "unsigned short", Size: 2}
-	case "unsigned int":
-		return &btf.Int{Name: name, Size: 4}
-	case "long", "long int":
-		return &btf.Int{Name: "long", Size: word, Encoding: btf.Signed}
-	case "unsigned long", "long unsigned int":
-		return &btf.Int{Name: "unsigned long", Size: word}
-	case "long long", "long long int":
-		return &btf.Int{Name: "long long", Size: 8, Encoding: btf.Signed}
-	case "unsigned long long", "long long unsigned int":
-		return &btf.Int{Name: "unsigned long long", Size: 8}
+	case "void":
+		return &btf.Void{}
 	case "float":
 		return &btf.Float{Name: name, Size: 4}
 	case "double":
 		return &btf.Float{Name: name, Size: 8}
-	case "void":
-		return &btf.Void{}
 	}
-	return &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}
+	for _, b := range basicTypes {
+		if !slices.Contains(b.spellings, name) {
+			continue
+		}
+		for _, spelling := range b.spellings {
+			if found := k.types.Lookup(btfsrc.KindInt, spelling); len(found) > 0 {
+				return found[0]
+			}
+		}
+		size := b.size
+		if size == 0 {
+			size = uint32(k.layout.WordSize)
+		}
+		return &btf.Int{Name: b.spellings[0], Size: size, Encoding: b.encoding}
+	}
+	return k.BasicType("int")
 }
 
 // LookupType returns all types of a kind and name: the kernel's own, or, where

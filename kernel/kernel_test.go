@@ -3,6 +3,7 @@ package kernel_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -432,6 +433,10 @@ func TestCast(t *testing.T) {
 		if err != nil || v.String() != test.want {
 			t.Errorf("(%s)(%s)%#x = %v, %v; want %s", test.to, test.from, test.value, v, err, test.want)
 		}
+	}
+	half := k.Uint(k.BasicType("double"), math.Float64bits(0.5))
+	if v, err := half.Cast(k.BasicType("_Bool")); err != nil || v.String() != "true" {
+		t.Errorf("(_Bool)0.5 = %v, %v; want true", v, err)
 	}
 	if _, err := variable(t, k, "device").Cast(k.BasicType("int")); kernel.ErrorKind(err) != kernel.KindType {
 		t.Errorf("a structure was cast to int: %v", err)

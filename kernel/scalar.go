@@ -234,12 +234,13 @@ func (v Value) Cast(t btf.Type) (Value, error) {
 		}
 		return v.k.Uint(t, u), nil
 	case *btf.Int, *btf.Enum, *btf.Pointer:
+		if isBool(t) {
+			truth, err := v.IsTrue()
+			return v.k.Uint(t, boolBit(truth)), err
+		}
 		u, err := v.Uint()
 		if err != nil {
 			return Value{}, err
-		}
-		if isBool(t) && u != 0 {
-			u = 1
 		}
 		c := v.k.Uint(t, u)
 		_, toPointer := to.(*btf.Pointer)
@@ -263,6 +264,13 @@ func (v Value) IsTrue() (bool, error) {
 	}
 	u, err := v.Uint()
 	return u != 0, err
+}
+
+func boolBit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // typeWord names the value's type, or says "void" for what has none.

@@ -142,21 +142,10 @@ func (ev *evaluator) promote(n node, v kernel.Value) (number, error) {
 			advise("take a member of it, or cast it")
 	}
 	u, err := loaded.Uint()
-	switch {
-	case isField && (width < 32 || width == 32 && !a.unsigned):
+	if isField && (width < 32 || width == 32 && !a.unsigned) {
 		a = intArith // every value of the field is an int
-	case isEnumerator(n, v) && int64(u) == int64(int32(u)):
-		a = intArith // the constants of an enum are ints
 	}
 	return number{arith: a, u: ev.cut(a, u)}, ev.wrap(n.at(), err)
-}
-
-// isEnumerator reports whether n, with the value v, is the name of a constant:
-// variables of an enum are references.
-func isEnumerator(n node, v kernel.Value) bool {
-	_, named := n.(*ident)
-	_, reference := v.Addr()
-	return named && !reference
 }
 
 func signedness(signed bool) btf.IntEncoding {

@@ -26,7 +26,7 @@
 //	runqueues:0, per_cpu(runqueues, 0)  one CPU's copy of a per-CPU variable
 //	per_cpu_ptr(p, 0)                 p, a pointer to per-CPU memory, on one CPU
 //	0x1f 017 0b101 10UL 1.5 'a' "sda" constants, with C's suffixes and escapes
-//	TASK_DEAD, NULL, true, false      enumerators; three macros that everybody writes
+//	PIDTYPE_SID, NULL, true, false    enumerators; three macros that everybody writes
 //	$, $$, $1, $$2                    last result, the one before, number 1, the third last
 //	$t = init_task.pid                convenience variables are the only ones to assign to
 //	`do_one.isra.0`                   a symbol of any name, even one with dots or of a type

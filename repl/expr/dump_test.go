@@ -24,7 +24,7 @@ func TestDumps(t *testing.T) {
 			{`sizeof runqueues == sizeof(struct rq)`, `1`},
 			{`schedule`, `{void schedule(void)} 0xffffffff9679ee70 <schedule>`},
 			{`(unsigned long)schedule + 1 == schedule + 1`, `1`},
-			{`PIDTYPE_PID`, `PIDTYPE_PID`},
+			{`PIDTYPE_SID`, `3`},
 			{`PIDTYPE_MAX - PIDTYPE_TGID`, `3`},
 			{`init_uts_ns.name.release[0..3]`, `"7.2"`},
 			{`*(unsigned long *)&jiffies == jiffies_64`, `1`},

@@ -54,8 +54,8 @@ func (ev *evaluator) ident(n *ident) (kernel.Value, error) {
 	case untyped != nil || kernel.ErrorKind(err) == kernel.KindAmbiguous || n.nth > 0:
 		return v, err
 	}
-	if t, value, ok := ev.enumerator(n.name); ok {
-		return ev.k.Uint(t, value), nil
+	if c, ok := ev.enumerator(n.name); ok {
+		return c, nil
 	}
 	wrapped := ev.wrap(n.span, err).(*Error)
 	switch {
@@ -114,22 +114,18 @@ func isHex(s string) bool {
 	return len(s) >= 8
 }
 
-// enumerator returns the type and the value of an enumerator. There is no index
-// of them: all types are walked, which is why every other meaning of a name
-// comes first.
-func (ev *evaluator) enumerator(name string) (btf.Type, uint64, bool) {
-	for t := range ev.k.Types().All() {
-		enum, ok := t.(*btf.Enum)
-		if !ok {
-			continue
-		}
-		for _, e := range enum.Values {
-			if e.Name == name {
-				return enum, e.Value, true
-			}
-		}
+// enumerator returns the value of an enumerator, which is an int in C unless an
+// int cannot hold it.
+func (ev *evaluator) enumerator(name string) (kernel.Value, bool) {
+	enum, u, ok := ev.k.Types().Enumerator(name)
+	switch {
+	case !ok:
+		return kernel.Value{}, false
+	case int64(u) == int64(int32(u)):
+		return ev.number(number{arith: intArith, u: u}), true
 	}
-	return nil, 0, false
+	a := ev.intArith(&btf.Int{Size: enum.Size, Encoding: signedness(enum.Signed)})
+	return ev.number(number{arith: a, u: u}), true
 }
 
 func (ev *evaluator) convenience(n *convenience) (kernel.Value, error) {
