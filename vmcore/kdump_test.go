@@ -248,6 +248,16 @@ func TestKdumpMissingVolume(t *testing.T) {
 	}
 }
 
+func TestKdumpDamagedVolume(t *testing.T) {
+	volumes := machine(vmcoretest.X86_64, 4096).Split(3, nil)
+	volumes[1][0x3000+120/8] ^= 1 << (120 % 8) // page 120 of its second bitmap
+	names := writeFiles(t, volumes)
+	want := []string{names[1] + ": offset 0x3000: the bitmap of the dumped pages is damaged: pages may be taken for others"}
+	if diff := cmp.Diff(want, openSet(t, names...).Warnings()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestKdumpBadSet(t *testing.T) {
 	src := machine(vmcoretest.X86_64, 4096)
 	v := src.Split(2, nil)

@@ -196,19 +196,29 @@ func (v *volume) lost(limit uint64) (lost uint64) {
 
 // misplaced reports whether the data of the pages is not where the descriptors
 // end. The bitmap then has bits too many or too few, and the pages behind those
-// are taken for others. Only the file of a whole dump tells.
+// are taken for others.
 func (v *volume) misplaced() bool {
 	n, err := v.index(v.endPFN)
-	if err != nil || n == 0 || v.split {
+	if err != nil || n == 0 {
 		return false
 	}
 	first, err := v.descriptorAt(0)
 	if err != nil || !v.holds(first) {
 		return false
 	}
-	// The page that zero pages share comes first where there is one.
-	end := uint64(v.descriptorOff()) + n*descriptorSize
-	return first.off != end && first.off != end+uint64(v.blockSize)
+	counts := []uint64{n}
+	if v.split { // makedumpfile leaves room in each volume for the descriptors of all
+		_, all := v.count(0, v.maxPFN)
+		counts = append(counts, all)
+	}
+	for _, n := range counts {
+		// The page that zero pages share comes first where there is one.
+		end := uint64(v.descriptorOff()) + n*descriptorSize
+		if first.off == end || first.off == end+uint64(v.blockSize) {
+			return false
+		}
+	}
+	return true
 }
 
 // What opening a file spends to notice that it is damaged.
@@ -248,11 +258,11 @@ func (v *volume) warnings() []string {
 	if v.bitmapBytes() > tailBitmap {
 		return all
 	}
-	if !incomplete && v.lost(tailDescriptors) > 0 {
-		warn("file truncated at %#x: pages are missing", size)
-	}
-	if v.misplaced() {
+	switch {
+	case v.misplaced():
 		warn("offset %#x: the bitmap of the dumped pages is damaged: pages may be taken for others", v.dumped.off)
+	case !incomplete && v.lost(tailDescriptors) > 0:
+		warn("file truncated at %#x: pages are missing", size)
 	}
 	return all
 }
