@@ -21,6 +21,7 @@ import (
 // history file is private, ^L clears the screen, and Delete is not ^D.
 type Editor struct {
 	rl       *readline.Instance
+	stdin    io.Closer
 	tty      *os.File
 	complete func(line string) (start int, words []string)
 	pasted   []string // lines of the last paste that are still to be returned
@@ -42,8 +43,10 @@ func NewEditor(tty *os.File, history string, complete func(line string) (int, []
 	if err := trimHistory(history); err != nil {
 		history = "" // no history is no reason not to work
 	}
+	stdin := readline.NewCancelableStdin(&pasteReader{r: os.Stdin})
+	e.stdin = stdin
 	rl, err := readline.NewEx(&readline.Config{
-		Stdin:               readline.NewCancelableStdin(&pasteReader{r: os.Stdin}),
+		Stdin:               stdin,
 		Stdout:              tty,
 		Stderr:              tty,
 		HistoryFile:         history,
@@ -150,8 +153,9 @@ func (e *Editor) ReadLine(prompt string) (string, error) {
 	return line, nil
 }
 
-// Close gives the terminal back.
-func (e *Editor) Close() error { return e.rl.Close() }
+// Close gives the terminal back. Standard input is closed first: otherwise
+// readline waits for one more key.
+func (e *Editor) Close() error { return errors.Join(e.stdin.Close(), e.rl.Close()) }
 
 // Do completes the line as far as all candidates agree, and lists them where
 // they do not. It is what readline calls for TAB; its own listing scrolls the

@@ -32,7 +32,7 @@ type screen struct {
 
 // patience is how long a terminal is waited for. It says nothing about how fast
 // kdbg must be: it only ends a test that would wait for ever.
-const patience = time.Minute
+const patience = 20 * time.Second
 
 func startKdbg(t *testing.T, args ...string) *screen {
 	t.Helper()
@@ -206,6 +206,18 @@ func TestPromptPaste(t *testing.T) {
 	p.expect("$2 = 3")
 	p.keys("\x04")
 	p.exit()
+}
+
+// TestTypeAhead ends the session by a ^D that is typed while a command runs.
+func TestTypeAhead(t *testing.T) {
+	p := startKdbg(t, dump)
+	p.expect("kdbg> ")
+	p.keys("x/200000xb &init_task\r")
+	p.expect("<init_task>:")
+	p.keys("\x04")
+	if status := p.exit(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
 }
 
 // TestInterruptCommand interrupts a command that prints for a long time.
