@@ -8,7 +8,7 @@ import (
 )
 
 // Banner writes what a person wants to know before the first prompt: three
-// lines.
+// lines, unless something is wrong with the dump.
 func (s *Session) Banner(w io.Writer) {
 	k := s.env.Kernel
 	var facts []string
@@ -28,7 +28,21 @@ func (s *Session) Banner(w io.Writer) {
 	if n := len(k.Problems()); n > 0 {
 		fmt.Fprintf(out, "; %s: see info", plural(n, "problem"))
 	}
-	fmt.Fprintln(out, "\nhelp lists the commands, TAB completes, ^D leaves.")
+	fmt.Fprintln(out)
+	s.Warn(w)
+	fmt.Fprintln(out, "help lists the commands, TAB completes, ^D leaves.")
+}
+
+// Warn writes what is wrong with the dump: values may be wrong with it.
+func (s *Session) Warn(w io.Writer) {
+	d := s.env.Kernel.Dump()
+	if d == nil {
+		return
+	}
+	out := &safeWriter{ctx: context.Background(), w: w}
+	for _, text := range d.Warnings() {
+		fmt.Fprintf(out, "warning: %s\n", text)
+	}
 }
 
 // plural writes a number of things.

@@ -102,6 +102,7 @@ func (o *options) batch(tty *os.File) (repl.LineReader, error) {
 // runBatch runs commands without a prompt.
 func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.LineReader) error {
 	s := repl.New(k, os.Stdout, os.Stderr, &repl.Options{JSON: o.json})
+	s.Warn(os.Stderr)
 	failed, err := s.Run(ctx, batch)
 	switch {
 	case errors.Is(err, context.Canceled):
