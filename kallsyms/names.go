@@ -197,8 +197,6 @@ func (t *tokens) isIndex(b []byte, layout vmcore.Layout) bool {
 
 func (t *tokens) text(c byte) []byte { return t.table[t.starts[c] : t.starts[int(c)+1]-1] }
 
-func (t *tokens) size(c byte) int { return int(t.starts[int(c)+1]-t.starts[c]) - 1 }
-
 // index finds symbols by the hash of their names. Buckets are chained through
 // next, so that no choice of names makes building it slow.
 type index struct {

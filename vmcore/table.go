@@ -26,15 +26,14 @@ func (t *table) read(p []byte, off int64) error {
 	}
 	buf := tableBufs.Get().(*[countChunk * tableBlock]byte)
 	defer tableBufs.Put(buf)
-	n, err := t.file.r.ReadAt(buf[:tableBlock], block*tableBlock)
-	if n >= start+len(p) {
+	if n, _ := t.file.r.ReadAt(buf[:tableBlock], block*tableBlock); n >= start+len(p) {
 		t.cache.add(key, buf[:n])
 		copy(p, buf[start:])
 		return nil
 	}
 	// A flattened file cut short may lack bytes before p and yet have p. It is
 	// read to buf, since p would escape to the heap on every call.
-	if n, err = t.file.r.ReadAt(buf[:len(p)], off); n < len(p) {
+	if n, err := t.file.r.ReadAt(buf[:len(p)], off); n < len(p) {
 		return t.short(off+int64(n), err)
 	}
 	copy(p, buf[:])
