@@ -177,10 +177,6 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 	}
 	for _, err := range k.Problems() {
 		add(err)
-		var missing *kernel.MissingPartError
-		if last := &r.Problems[len(r.Problems)-1]; errors.As(err, &missing) && missing.Part == "types" && last.Hint == "" {
-			last.Hint = "--btf FILE takes them from a file: raw BTF, or an ELF file with a .BTF section"
-		}
 	}
 	if r.Types > 0 && !slices.ContainsFunc(k.Types().Sections(), isOrdinary) {
 		r.Problems = append(r.Problems, problem{
@@ -201,18 +197,19 @@ func isOrdinary(section string) bool { return !strings.Contains(section, "percpu
 // addSamples adds where structures of the kernel fall, and advice where many of
 // them were filtered out.
 func (r *report) addSamples(ctx context.Context, k *kernel.Kernel) {
-	excluded, all := 0, 0
+	var cut []string
 	for _, s := range k.Samples(ctx) {
 		r.Samples = append(r.Samples, sampleState(s))
-		excluded += s.Excluded
-		all += s.Readable + s.Excluded + s.Missing
+		if s.Excluded > 0 {
+			cut = append(cut, s.Name)
+		}
 	}
-	if excluded == 0 {
-		return
+	if len(cut) > 0 {
+		r.Problems = append(r.Problems, problem{
+			"structures that every kernel needs were filtered out of the dump: " + strings.Join(cut, ", ") + " are incomplete",
+			"the filter was perhaps too old for this kernel: dump with a newer makedumpfile, or with -d 1",
+		})
 	}
-	p := problem{Message: fmt.Sprintf("%d of %d structures that every kernel needs were filtered out of the dump", excluded, all)}
-	p.Hint = "the filter was perhaps too old for this kernel: dump with a newer makedumpfile, or with -d 1"
-	r.Problems = append(r.Problems, p)
 }
 
 // rows returns the report as a table of two columns.

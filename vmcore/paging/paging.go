@@ -43,6 +43,9 @@ type UnsupportedError struct {
 }
 
 func (e *UnsupportedError) Error() string {
+	if e.Arch == "" {
+		return "virtual memory of an unknown machine is not supported"
+	}
 	return "virtual memory of " + e.Arch + " is not supported yet"
 }
 
