@@ -259,3 +259,23 @@ func (b *Blob) All() iter.Seq2[ID, Type] {
 		}
 	}
 }
+
+// PointerSize returns the size of a pointer, 4 or 8 bytes. The format does not
+// say it: it is that of a long, as of a pointer in every kernel, and 8 if the BTF
+// has none.
+func (b *Blob) PointerSize() uint32 {
+	for ; b != nil; b = b.base {
+		for _, t := range b.All() {
+			if t.Kind != KindInt {
+				continue
+			}
+			switch string(b.NameBytes(t.Name)) {
+			case "long int", "long unsigned int", "long", "unsigned long":
+				if t.Size == 4 || t.Size == 8 {
+					return t.Size
+				}
+			}
+		}
+	}
+	return 8
+}

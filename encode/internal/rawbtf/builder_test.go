@@ -13,10 +13,12 @@ import (
 )
 
 // everyKind adds one type of each kind, and more where a kind has variants.
-func everyKind(b *Builder) {
+func everyKind(b *Builder) { everyKindAt(b, b.Next()-1) }
+
+// everyKindAt is everyKind for types numbered on from after last.
+func everyKindAt(b *Builder, last ID) {
 	n := b.String
-	base := b.Next()
-	id := func(i int) ID { return base + ID(i) - 1 }
+	id := func(i int) ID { return last + ID(i) }
 	b.Int(n("int"), 4, Signed, 0, 32)                                                                      // 1
 	b.Int(n("char"), 1, 0, 0, 8)                                                                           // 2
 	b.Float(n("double"), 8)                                                                                // 3

@@ -1,0 +1,73 @@
+package rawbtf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// loadBTF asks the running kernel whether it accepts a BTF, with BPF_BTF_LOAD of
+// bpf(2), and returns what it says of one it refuses.
+func loadBTF(raw []byte) (log string, err error) {
+	attr := struct {
+		btf, log                     uint64
+		size, logSize, logLevel, pad uint32
+	}{size: uint32(len(raw))}
+	text := make([]byte, 1<<20)
+	for level := range uint32(2) {
+		attr.btf = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(raw))))
+		if level == 1 { // a log of all types fills any buffer, so only of those refused
+			attr.log, attr.logSize, attr.logLevel = uint64(uintptr(unsafe.Pointer(&text[0]))), uint32(len(text)), 1
+		}
+		fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_BTF_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+		if errno == 0 {
+			unix.Close(int(fd))
+			return "", nil
+		}
+		err = errno
+	}
+	lines := strings.Split(strings.TrimSpace(string(cstring(text))), "\n")
+	return strings.Join(lines[max(0, len(lines)-2):], " / "), err
+}
+
+// runningKernel returns the release of the running kernel. It ends the test
+// where the kernel does not let it load BTF.
+func runningKernel(t *testing.T) Release {
+	b := NewBuilder(nil)
+	ints(b)
+	if _, err := loadBTF(mustBytes(t, b)); errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
+		if os.Getenv("KDBG_REQUIRE_TOOLS") != "" {
+			t.Fatalf("BPF_BTF_LOAD: %v", err)
+		}
+		t.Skipf("BPF_BTF_LOAD: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		t.Fatal(err)
+	}
+	var r Release
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &r.Major, &r.Minor); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestVerifyConfirm holds Verify against the running kernel.
+func TestVerifyConfirm(t *testing.T) {
+	kernel := runningKernel(t)
+	for i, test := range verifyCases {
+		raw := verifyCase(t, i)
+		log, err := loadBTF(raw)
+		found := Verify(mustParse(t, raw, nil), kernel)
+		if (err != nil) != (len(found) > 0) {
+			t.Errorf("%s: the kernel says %v (%s), Verify says %q", test.name, err, log, messages(found))
+		}
+	}
+}
