@@ -1,0 +1,135 @@
+package dwarf
+
+import (
+	"bytes"
+	"debug/elf"
+	"strings"
+	"sync"
+)
+
+// section is a debugging section ready to be read: decompressed and relocated,
+// and in one piece. An ET_REL file has a .debug_info or .debug_types of its own
+// for each type unit, in a section group: these are joined in their order.
+type section struct {
+	name  string
+	data  []byte
+	sites []site // where relocations put addresses, ascending
+}
+
+// site is an address in a debugging section of an ET_REL file.
+type site struct {
+	off     uint64
+	section int // of the symbol that the address is relative to
+}
+
+// sectionOf returns the ELF section that the address at off is relative to, or
+// 0 if no relocation says so.
+func (s *section) sectionOf(off uint64) int {
+	lo, hi := 0, len(s.sites)
+	for lo < hi {
+		if mid := int(uint(lo+hi) / 2); s.sites[mid].off < off {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo < len(s.sites) && s.sites[lo].off == off {
+		return s.sites[lo].section
+	}
+	return 0
+}
+
+// lazySection is a section that is loaded when first used.
+type lazySection struct {
+	once    sync.Once
+	section section
+	err     error
+}
+
+func (l *lazySection) load(f *File, name string) (*section, error) {
+	l.once.Do(func() { l.section, l.err = f.loadSection(name) })
+	return &l.section, l.err
+}
+
+// loadSections loads what every walk needs, side by side since each may be
+// compressed.
+func (f *File) loadSections() error {
+	wanted := map[string]*section{
+		"info": &f.info, "types": &f.types, "abbrev": &f.abbrev, "str": &f.str,
+		"line_str": &f.lineStr, "str_offsets": &f.strOffsets, "addr": &f.addr,
+	}
+	errs := make(chan error, len(wanted))
+	for name, s := range wanted {
+		go func() {
+			var err error
+			*s, err = f.loadSection(name)
+			errs <- err
+		}()
+	}
+	var err error
+	for range wanted {
+		if e := <-errs; err == nil {
+			err = e
+		}
+	}
+	// What follows the last NUL is not a string: a reference there is an error.
+	f.str.data = f.str.data[:bytes.LastIndexByte(f.str.data, 0)+1]
+	f.lineStr.data = f.lineStr.data[:bytes.LastIndexByte(f.lineStr.data, 0)+1]
+	return err
+}
+
+// loadSection returns the debugging section of that name without its ".debug_"
+// or ".zdebug_", empty if there is none.
+func (f *File) loadSection(name string) (section, error) {
+	s := section{name: ".debug_" + name}
+	for i := range f.sections {
+		part := &f.sections[i]
+		if !part.isDebug(name) {
+			continue
+		}
+		data, err := part.Data()
+		if err != nil {
+			return s, err
+		}
+		base := uint64(len(s.data))
+		if f.etype == elf.ET_REL {
+			if data, err = f.relocate(&s, part, data, base); err != nil {
+				return s, err
+			}
+		}
+		if s.data == nil {
+			s.data = data
+		} else {
+			s.data = append(bytes.Clone(s.data), data...)
+		}
+	}
+	return s, nil
+}
+
+// isDebug reports whether s is the debugging section of that name.
+func (s *Section) isDebug(name string) bool {
+	rest, ok := strings.CutPrefix(s.Name, ".debug_")
+	if !ok {
+		rest, ok = strings.CutPrefix(s.Name, ".zdebug_")
+	}
+	return ok && rest == name && s.Type != elf.SHT_NOBITS
+}
+
+// joinedAt returns where section i begins in the joined section that it is part
+// of: 0 for all but type units of ET_REL files.
+func (f *File) joinedAt(i int) (uint64, error) {
+	var base uint64
+	if i <= 0 || i >= len(f.sections) || !strings.HasPrefix(f.sections[i].Name, ".debug_") {
+		return 0, nil
+	}
+	for j := range f.sections[:i] {
+		if s := &f.sections[j]; s.Name == f.sections[i].Name && s.Type != elf.SHT_NOBITS {
+			data, err := s.Data()
+			if err != nil {
+				return 0, err
+			}
+			base += uint64(len(data))
+		}
+	}
+	return base, nil
+}
