@@ -323,6 +323,9 @@ func TestPerCPU(t *testing.T) {
 		if err != nil || v.String() != want {
 			t.Errorf("counter on CPU %d = %v, %v; want %s", cpu, v, err, want)
 		}
+		if again, err := k.PerCPU(v, 2); err != nil || again.String() != "300" {
+			t.Errorf("counter on CPU %d, then on CPU 2 = %v, %v", cpu, again, err)
+		}
 		p, err := k.PerCPU(ref, cpu)
 		if err != nil {
 			t.Fatal(err)

@@ -14,7 +14,8 @@ const maxCPUs = 1 << 16
 
 // PerCPU returns the copy that one CPU has of a per-CPU variable, or the object
 // that a pointer to per-CPU memory (void __percpu *) points to for that CPU.
-// For a pointer to a per-CPU variable it is that CPU's pointer.
+// For a pointer to a per-CPU variable it is that CPU's pointer. A copy that was
+// picked before is exchanged for the CPU's.
 func (k *Kernel) PerCPU(v Value, cpu int) (Value, error) {
 	off, err := k.perCPUOffset(cpu)
 	if err != nil {
@@ -22,9 +23,9 @@ func (k *Kernel) PerCPU(v Value, cpu int) (Value, error) {
 	}
 	_, isPointer := btfsrc.Strip(v.typ).(*btf.Pointer)
 	switch {
-	case v.percpu && v.kind == reference:
-		v.addr += off
-		v.percpu = false
+	case v.kind == reference && (v.percpu || v.picked != 0):
+		v.addr += off - v.picked
+		v.percpu, v.picked = false, off
 		return v, nil
 	case v.percpu && isPointer:
 		u, err := v.Uint()

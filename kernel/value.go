@@ -25,7 +25,8 @@ type Value struct {
 	typ    btf.Type
 	kind   valueKind
 	source btfsrc.Source
-	percpu bool
+	percpu bool        // no CPU picked yet
+	picked vmcore.Addr // what picking a CPU added to addr
 	addr   vmcore.Addr // of a reference
 	data   []byte      // of an immediate, in the target's byte order
 	// A bit-field is bits [bitOff, bitOff+bitSize) from addr or of data, counted
