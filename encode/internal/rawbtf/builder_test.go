@@ -50,7 +50,7 @@ func lines(b *Blob) []string {
 	var out []string
 	for id, t := range b.All() {
 		s := fmt.Sprintf("%d %v", id, t.Kind)
-		if t.Name != 0 {
+		if b.Name(t.Name) != "" {
 			s += " " + b.Name(t.Name)
 		}
 		switch t.Kind {

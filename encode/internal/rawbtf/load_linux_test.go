@@ -29,7 +29,9 @@ func loadBTF(raw []byte) (log string, err error) {
 			unix.Close(int(fd))
 			return "", nil
 		}
-		err = errno
+		if level == 0 { // the second may fail for want of room for the log
+			err = errno
+		}
 	}
 	lines := strings.Split(strings.TrimSpace(string(cstring(text))), "\n")
 	return strings.Join(lines[max(0, len(lines)-2):], " / "), err
@@ -70,4 +72,20 @@ func TestVerifyConfirm(t *testing.T) {
 			t.Errorf("%s: the kernel says %v (%s), Verify says %q", test.name, err, log, messages(found))
 		}
 	}
+}
+
+// FuzzVerify looks for BTF that Verify accepts and the running kernel does not.
+func FuzzVerify(f *testing.F) {
+	for i := range verifyCases {
+		f.Add(verifyCase(f, i))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b, err := Parse(raw, nil)
+		if err != nil || b.BigEndian() || len(Verify(b, runningKernel(t))) > 0 {
+			return
+		}
+		if log, err := loadBTF(raw); err != nil {
+			t.Errorf("the kernel says %v (%s)", err, log)
+		}
+	})
 }

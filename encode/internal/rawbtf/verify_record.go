@@ -45,6 +45,10 @@ func (v *verifier) checkRecord() {
 	case KindFuncProto:
 		v.noName()
 		v.noFlag(Release{})
+		v.checkRef(t.Ref(), "what it returns")
+		for i := range t.Vlen {
+			v.checkRef(t.Param(i).Type, "a parameter")
+		}
 	case KindFunc:
 		v.checkFunc()
 	case KindVar:
