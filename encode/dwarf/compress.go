@@ -23,25 +23,54 @@ const (
 // specification has it (SHF_COMPRESSED) or as GNU tools did before (.zdebug_*:
 // "ZLIB" and the size, big endian). Others are returned as they are.
 func (s *Section) decompress(raw []byte) ([]byte, error) {
-	f := s.file
 	if s.Flags&elf.SHF_COMPRESSED == 0 {
 		if !strings.HasPrefix(s.Name, ".zdebug_") || len(raw) < 12 || string(raw[:4]) != "ZLIB" {
 			return raw, nil
 		}
 		return s.inflate(raw[12:], binary.BigEndian.Uint64(raw[4:]), elf.COMPRESS_ZLIB)
 	}
-	c := cursor{data: raw, big: f.big}
-	kind, word := elf.CompressionType(c.u32()), 4
-	if f.class64 {
+	h, err := s.compressionHeader(raw)
+	if err != nil {
+		return nil, err
+	}
+	return s.inflate(raw[h.len:], h.size, h.kind)
+}
+
+// compressionHeader is what a section with SHF_COMPRESSED begins with.
+type compressionHeader struct {
+	kind elf.CompressionType
+	size uint64 // of the section when decompressed
+	len  uint64 // of the header
+}
+
+func (s *Section) compressionHeader(raw []byte) (h compressionHeader, err error) {
+	c, word := cursor{data: raw, big: s.file.big}, 4
+	h.kind = elf.CompressionType(c.u32())
+	if s.file.class64 {
 		c.u32() // reserved
 		word = 8
 	}
-	size := c.uint(word)
+	h.size = c.uint(word)
 	c.uint(word) // alignment
 	if c.msg != "" {
-		return nil, f.errorf(s.Name, c.at, "%s of the compression header", c.msg)
+		return h, s.file.errorf(s.Name, c.at, "%s of the compression header", c.msg)
 	}
-	return s.inflate(raw[c.off:], size, kind)
+	h.len = c.off
+	return h, nil
+}
+
+// uncompressed returns the size of the section once decompressed, or 0 if its
+// header is malformed.
+func (s *Section) uncompressed() uint64 {
+	if s.Flags&elf.SHF_COMPRESSED == 0 {
+		return s.Size
+	}
+	raw, err := s.raw()
+	if err != nil {
+		return 0
+	}
+	h, _ := s.compressionHeader(raw)
+	return h.size
 }
 
 // inflate decompresses exactly size bytes. The result grows with what there

@@ -67,13 +67,17 @@ type File struct {
 	sections []Section
 	symbols  symtab
 
+	relocTables map[int][]int  // of ET_REL: sections of relocations, by the section they are for
+	joined      map[int]uint64 // of ET_REL: where a section begins among those of its name, if not at 0
+
 	info, types, abbrev, str, lineStr, strOffsets, addr section
 	loc, loclists, ranges, rnglists                     lazySection
 
-	units []*Unit
-	sigs  map[uint64]Ref // type signature to the entry of the type
-	alt   *File          // supplementary file of dwz, or nil
-	isAlt bool
+	units   []*Unit
+	sigs    map[uint64]Ref // type signature to the entry of the type
+	alt     *File          // supplementary file of dwz, or nil
+	altName string         // its name, where the file has one
+	isAlt   bool
 }
 
 // Open maps the file of that name and reads the headers of its units. A

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"iter"
 	"slices"
+	"strings"
 )
 
 // Section is a section of the ELF file.
@@ -88,27 +89,35 @@ func (f *File) Symbols() iter.Seq[Symbol] {
 // symbol decodes symbol i, which must exist.
 func (f *File) symbol(i int) Symbol {
 	t := &f.symbols
-	c := cursor{data: t.data[i*t.size:], big: f.big}
+	p := t.data[i*t.size:]
 	var s Symbol
-	var info uint8
-	name := c.u32()
+	s.Value, s.Section = f.symbolValue(i)
+	info := p[12]
 	if f.class64 {
-		info, _ = c.u8(), c.u8()
-		s.Section = int(c.u16())
-		s.Value, s.Size = c.u64(), c.u64()
+		info, s.Size = p[4], fixed(p[16:], 8, f.big)
 	} else {
-		s.Value, s.Size = uint64(c.u32()), uint64(c.u32())
-		info, _ = c.u8(), c.u8()
-		s.Section = int(c.u16())
+		s.Size = fixed(p[8:], 4, f.big)
 	}
 	s.Type, s.Bind = elf.ST_TYPE(info), elf.ST_BIND(info)
-	if int(name) < len(t.strings) {
+	if name := fixed(p, 4, f.big); name < uint64(len(t.strings)) {
 		s.Name = cString(t.strings[name:])
 	}
-	if s.Section == int(elf.SHN_XINDEX) && len(t.shndx) >= 4*i+4 {
-		s.Section = int(fixed(t.shndx[4*i:], 4, f.big))
-	}
 	return s
+}
+
+// symbolValue returns the value and the section of symbol i, which must exist.
+func (f *File) symbolValue(i int) (value uint64, section int) {
+	t := &f.symbols
+	p := t.data[i*t.size:]
+	if f.class64 {
+		value, section = fixed(p[8:], 8, f.big), int(fixed(p[6:], 2, f.big))
+	} else {
+		value, section = fixed(p[4:], 4, f.big), int(fixed(p[14:], 2, f.big))
+	}
+	if section == int(elf.SHN_XINDEX) && len(t.shndx)/4 > i {
+		section = int(fixed(t.shndx[4*i:], 4, f.big))
+	}
+	return value, section
 }
 
 // readELF reads the header, the section headers and finds the symbol table.
@@ -189,7 +198,29 @@ func (f *File) readSections(shoff, entsize, num uint64, names uint32) error {
 			}
 		}
 	}
+	f.groupSections()
 	return f.readSymtab()
+}
+
+// groupSections finds what relocation needs to know of an ET_REL file.
+func (f *File) groupSections() {
+	if f.etype != elf.ET_REL {
+		return
+	}
+	f.relocTables, f.joined = make(map[int][]int), make(map[int]uint64)
+	sizes := make(map[string]uint64)
+	for i := range f.sections {
+		s := &f.sections[i]
+		switch {
+		case s.Type == elf.SHT_REL || s.Type == elf.SHT_RELA:
+			f.relocTables[int(s.Info)] = append(f.relocTables[int(s.Info)], i)
+		case strings.HasPrefix(s.Name, ".debug_"):
+			if before := sizes[s.Name]; before != 0 {
+				f.joined[i] = before
+			}
+			sizes[s.Name] += s.uncompressed()
+		}
+	}
 }
 
 func (f *File) readSection(i int, off uint64) Section {

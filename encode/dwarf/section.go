@@ -3,6 +3,7 @@ package dwarf
 import (
 	"bytes"
 	"debug/elf"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -11,9 +12,10 @@ import (
 // and in one piece. An ET_REL file has a .debug_info or .debug_types of its own
 // for each type unit, in a section group: these are joined in their order.
 type section struct {
-	name  string
-	data  []byte
-	sites []site // where relocations put addresses, ascending
+	name   string
+	data   []byte
+	offset uint64 // of data in the mapped file; 0 if they are a copy
+	sites  []site // where relocations put addresses, ascending
 }
 
 // site is an address in a debugging section of an ET_REL file.
@@ -82,6 +84,7 @@ func (f *File) loadSections() error {
 // or ".zdebug_", empty if there is none.
 func (f *File) loadSection(name string) (section, error) {
 	s := section{name: ".debug_" + name}
+	parts := 0
 	for i := range f.sections {
 		part := &f.sections[i]
 		if !part.isDebug(name) {
@@ -91,16 +94,17 @@ func (f *File) loadSection(name string) (section, error) {
 		if err != nil {
 			return s, err
 		}
-		base := uint64(len(s.data))
-		if f.etype == elf.ET_REL {
-			if data, err = f.relocate(&s, part, data, base); err != nil {
-				return s, err
-			}
+		if data, err = f.relocate(&s, part, data, uint64(len(s.data))); err != nil {
+			return s, err
 		}
-		if s.data == nil {
-			s.data = data
-		} else {
-			s.data = append(bytes.Clone(s.data), data...)
+		switch parts++; parts {
+		case 1:
+			s.data, s.offset = data, part.mappedAt(data)
+		case 2:
+			s.offset = 0
+			s.data = slices.Concat(s.data, data) // the first part may be the file's
+		default:
+			s.data = append(s.data, data...)
 		}
 	}
 	return s, nil
@@ -115,21 +119,10 @@ func (s *Section) isDebug(name string) bool {
 	return ok && rest == name && s.Type != elf.SHT_NOBITS
 }
 
-// joinedAt returns where section i begins in the joined section that it is part
-// of: 0 for all but type units of ET_REL files.
-func (f *File) joinedAt(i int) (uint64, error) {
-	var base uint64
-	if i <= 0 || i >= len(f.sections) || !strings.HasPrefix(f.sections[i].Name, ".debug_") {
-		return 0, nil
+// mappedAt returns the offset of data in the mapped file, 0 if they are a copy.
+func (s *Section) mappedAt(data []byte) uint64 {
+	if s.file.mapped == nil || len(data) == 0 || s.Offset >= uint64(len(s.file.data)) || &data[0] != &s.file.data[s.Offset] {
+		return 0
 	}
-	for j := range f.sections[:i] {
-		if s := &f.sections[j]; s.Name == f.sections[i].Name && s.Type != elf.SHT_NOBITS {
-			data, err := s.Data()
-			if err != nil {
-				return 0, err
-			}
-			base += uint64(len(data))
-		}
-	}
-	return base, nil
+	return s.Offset
 }

@@ -38,7 +38,7 @@ type Unit struct {
 type root struct {
 	name, producer StringRef
 	language       int
-	lowPC          uint64 // base of location lists
+	lowPC          Address // base of lists
 
 	strOffsetsBase, addrBase, loclistsBase, rnglistsBase uint64
 }
@@ -182,6 +182,25 @@ func (u *Unit) Language() (int, error) {
 // Size returns the size of the unit in bytes.
 func (u *Unit) Size() uint64 { return u.end - u.begin }
 
+// Release says that the unit has been read: where the file is mapped, its pages
+// no longer count as memory of the process until they are read again.
+func (u *Unit) Release() {
+	if u.sec.offset == 0 {
+		return
+	}
+	// The kernel maps page cache around a fault, in windows of 64 KiB. Windows
+	// that reach into a neighbour may be mapped again when that is read.
+	const window = 64 << 10
+	begin := (u.sec.offset + u.begin) &^ (window - 1)
+	end := (u.sec.offset + u.end + window - 1) &^ (window - 1)
+	if size := uint64(len(u.file.data)) &^ 4095; end > size {
+		end = size
+	}
+	if begin < end {
+		release(u.file.data[begin:end])
+	}
+}
+
 // readRoot reads the first entry once.
 func (u *Unit) readRoot() (*root, error) {
 	u.once.Do(func() { u.err = u.decodeRoot() })
@@ -219,8 +238,6 @@ func (u *Unit) decodeRoot() error {
 	e := &r.Entry
 	u.root.name, u.root.producer = e.Name(), StringRef(e.value(slotProducer))
 	u.root.language = int(e.value(SlotLanguage))
-	if low, ok := e.LowPC(); ok {
-		u.root.lowPC = low.Value
-	}
+	u.root.lowPC, _ = e.LowPC()
 	return nil
 }
