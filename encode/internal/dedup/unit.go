@@ -1,0 +1,466 @@
+package dedup
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Unit holds the types of one unit while they are read and interned. It belongs
+// to one worker, which resets it for the next unit: its arrays hold no pointers
+// and are reused.
+type Unit struct {
+	table *Table
+	scope uint32
+
+	types    []local
+	children []child
+	slots    []uint32 // by entry: number in types, if types says the same
+	words    []uint32 // records being put together, innermost last
+
+	cache []cacheSlot
+	seen  []uint32 // by class: the last pass that met it
+	means []Class  // by name-only class: the definition met in that pass
+	pass  uint32
+	list  []Class
+	priv  []privateRef
+	depth int
+	err   error
+}
+
+// local is a type of the unit.
+type local struct {
+	entry      Entry
+	name       Name
+	ref        Entry
+	size, data uint32
+	head, tail uint32 // children: index+1, chained
+	class      Class  // 0 until interned
+	edge       Class  // what references to it are made to; 0 until known
+	kind       Kind
+	flags      uint8
+}
+
+type child struct {
+	Child
+	next uint32 // index+1
+}
+
+// Flags of a local.
+const (
+	isFlag uint8 = 1 << iota
+	isDeclaration
+	isBitfields // a member is a bit-field
+	isBusy      // being interned
+	isPrivate   // references to it are made to it alone, not by name
+)
+
+// synthetic marks an Entry that is a number in types: types that the unit has
+// no entry for.
+const synthetic Entry = 1 << 31
+
+// cacheSlot remembers a class that this worker has met. It spares most
+// lookups the lock of a shard.
+type cacheSlot struct {
+	hash  uint32
+	class Class
+}
+
+const (
+	cacheSize  = 1 << 16
+	cacheProbe = 4
+	maxDepth   = 1 << 12 // of references from type to type that end at no name
+)
+
+// NewUnit returns a Unit that interns into t.
+func (t *Table) NewUnit() *Unit {
+	return &Unit{table: t, cache: make([]cacheSlot, cacheSize+cacheProbe)}
+}
+
+// Reset empties u for the unit of the given number, whose entries are below end.
+// Units are ordered by their numbers.
+func (u *Unit) Reset(scope int, end Entry) {
+	u.scope = uint32(scope)
+	u.types = u.types[:0]
+	u.children = u.children[:0]
+	u.words = u.words[:0]
+	u.list = u.list[:0]
+	u.priv = u.priv[:0]
+	u.err = nil
+	if int(end) > len(u.slots) {
+		u.slots = make([]uint32, int(end)+int(end)/4)
+	}
+}
+
+// Add enters a type and returns its number in the unit. Types may be referred to
+// before they are entered. An entry of 0 makes one that [Unit.Synthetic] alone
+// refers to.
+func (u *Unit) Add(e Entry, t Type) int {
+	n := len(u.types)
+	l := local{entry: e, name: t.Name, ref: t.Ref, size: t.Size, data: t.Data, kind: t.Kind}
+	if t.Flag {
+		l.flags |= isFlag
+	}
+	if t.Declaration {
+		l.flags |= isDeclaration
+	}
+	if int(e) < len(u.slots) {
+		u.slots[e] = uint32(n)
+	}
+	u.types = append(u.types, l)
+	return n
+}
+
+// Synthetic returns the entry that refers to type number n of the unit.
+func (u *Unit) Synthetic(n int) Entry { return synthetic | Entry(n) }
+
+// At returns type number n as it is so far.
+func (u *Unit) At(n int) Type {
+	l := &u.types[n]
+	return Type{
+		Kind: l.kind, Name: l.name, Ref: l.ref, Size: l.size, Data: l.data,
+		Flag: l.flags&isFlag != 0, Declaration: l.flags&isDeclaration != 0,
+	}
+}
+
+// Set changes what type number n refers to, its size and its flag.
+func (u *Unit) Set(n int, t Type) {
+	l := &u.types[n]
+	l.ref, l.size = t.Ref, t.Size
+	if t.Flag {
+		l.flags |= isFlag
+	}
+}
+
+// Local returns the number of the type at e, if it has been entered.
+func (u *Unit) Local(e Entry) (int, bool) {
+	if e == 0 {
+		return 0, false
+	}
+	return u.local(e)
+}
+
+// Child appends a member, enumerator or parameter to type number n. The children
+// of several types may be entered by turns.
+func (u *Unit) Child(n int, c Child) {
+	u.children = append(u.children, child{Child: c})
+	at := uint32(len(u.children))
+	l := &u.types[n]
+	if l.tail == 0 {
+		l.head = at
+	} else {
+		u.children[l.tail-1].next = at
+	}
+	l.tail = at
+	if c.Hi != 0 && (l.kind == Struct || l.kind == Union) {
+		l.flags |= isBitfields
+	}
+}
+
+// local returns the number of the type at e.
+func (u *Unit) local(e Entry) (int, bool) {
+	if e&synthetic != 0 {
+		return int(e &^ synthetic), true
+	}
+	if int(e) < len(u.slots) {
+		if n := int(u.slots[e]); n < len(u.types) && u.types[n].entry == e {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// Intern interns all types of the unit. Afterwards Class and Proto can be used,
+// and Commit must be called.
+func (u *Unit) Intern() error {
+	for {
+		for n := range u.types {
+			if l := &u.types[n]; l.class == 0 && l.kind != Alias {
+				u.intern(n)
+			}
+		}
+		if u.err != nil || !u.splitNames() {
+			return u.err
+		}
+	}
+}
+
+// splitNames looks for names that the unit itself gives several definitions,
+// local types of functions as a rule. References to these cannot be made by
+// name. It reports whether there were any more; then all classes are void.
+func (u *Unit) splitNames() bool {
+	u.nextPass()
+	found := false
+	for n := range u.types {
+		l := &u.types[n]
+		k := l.kind.namer()
+		if k == 0 || l.name == 0 || l.flags&(isDeclaration|isPrivate) != 0 {
+			continue
+		}
+		if old, met := u.meet(l.edge, l.class); met && old != l.class {
+			u.privatize(k, l.name)
+			found = true
+		}
+	}
+	if found {
+		u.priv = u.priv[:0]
+		for n := range u.types {
+			u.types[n].class, u.types[n].edge = 0, 0
+		}
+	}
+	return found
+}
+
+// privatize has references to all definitions of a name made to each of them.
+func (u *Unit) privatize(k Kind, name Name) {
+	for n := range u.types {
+		if l := &u.types[n]; l.name == name && l.kind.namer() == k && l.flags&isDeclaration == 0 {
+			l.flags |= isPrivate
+		}
+	}
+}
+
+// nextPass forgets what meet was told.
+func (u *Unit) nextPass() { u.pass++ }
+
+// meet remembers c for a class and returns what was remembered in this pass.
+func (u *Unit) meet(key, c Class) (old Class, met bool) {
+	if int(key) >= len(u.seen) {
+		size := int(key) + int(key)/2
+		u.seen = append(u.seen, make([]uint32, size-len(u.seen))...)
+		u.means = append(u.means, make([]Class, size-len(u.means))...)
+	}
+	if u.seen[key] == u.pass {
+		return u.means[key], true
+	}
+	u.seen[key], u.means[key] = u.pass, c
+	return c, false
+}
+
+// Class returns the class of the type at e. A type that the unit does not have is
+// void.
+func (u *Unit) Class(e Entry) Class {
+	n, ok := u.local(e)
+	if !ok || n >= len(u.types) {
+		return 0
+	}
+	if u.types[n].kind == Alias {
+		return u.types[n].edge
+	}
+	return u.types[n].class
+}
+
+// Proto interns a function type whose parameters have names.
+func (u *Unit) Proto(ret Entry, params []Child) Class {
+	base := len(u.words)
+	u.words = append(u.words, uint32(FuncProto)<<kindShift|uint32(len(params)), 0, uint32(u.refer(ret)))
+	for _, p := range params {
+		c := u.refer(p.Ref)
+		u.words = append(u.words, uint32(p.Name), uint32(c))
+	}
+	c := u.finish(base)
+	u.list = append(u.list, c)
+	return c
+}
+
+// Commit makes the types of the unit part of the result.
+func (u *Unit) Commit() {
+	u.nextPass()
+	protos := len(u.list)
+	order := uint64(u.scope) << 32
+	for n := range u.types {
+		l := &u.types[n]
+		if l.class == 0 {
+			continue
+		}
+		if _, met := u.meet(l.class, 0); !met {
+			u.table.class(l.class).see(order | uint64(len(u.list)))
+			u.list = append(u.list, l.class)
+		}
+	}
+	for _, c := range u.list[:protos] {
+		if _, met := u.meet(c, 0); !met {
+			u.list = append(u.list, c)
+		}
+	}
+	for i := range u.priv {
+		u.priv[i].to = u.types[u.priv[i].to].class
+	}
+	u.table.addScope(int(u.scope), scope{classes: slices.Clone(u.list[protos:]), private: slices.Clone(u.priv)})
+}
+
+// addScope keeps what is known of a unit.
+func (t *Table) addScope(n int, s scope) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n >= len(t.scopes) {
+		t.scopes = append(t.scopes, scope{})
+	}
+	t.scopes[n] = s
+}
+
+// refer returns what a reference to the type at e is made to.
+func (u *Unit) refer(e Entry) Class {
+	if e == 0 {
+		return 0
+	}
+	n, ok := u.local(e)
+	if !ok {
+		return 0
+	}
+	if edge := u.types[n].edge; edge != 0 {
+		return edge
+	}
+	return u.edge(n)
+}
+
+// edge is refer for a type that has not been referred to before.
+func (u *Unit) edge(n int) Class {
+	l := &u.types[n]
+	k := l.kind.namer()
+	switch {
+	case k != 0 && l.flags&isPrivate != 0:
+		l.edge = u.private(n)
+	case k != 0 && l.name != 0:
+		l.edge = u.record(uint32(k)<<kindShift, uint32(l.name), 0)
+	case l.flags&isBusy != 0:
+		// A cycle that no name cuts: typedefs of typedefs, in no language but in
+		// files made to break readers.
+		return u.private(n)
+	case l.kind == Alias:
+		l.flags |= isBusy
+		to := u.refer(l.ref)
+		l = &u.types[n]
+		l.flags &^= isBusy
+		l.edge = to
+	default:
+		u.intern(n)
+	}
+	return u.types[n].edge
+}
+
+// private returns a class that refers to type number n of this unit alone.
+func (u *Unit) private(n int) Class {
+	c := u.record(uint32(private)<<kindShift, u.scope, uint32(n))
+	for _, p := range u.priv {
+		if p.from == c {
+			return c
+		}
+	}
+	u.priv = append(u.priv, privateRef{from: c, to: Class(n)})
+	return c
+}
+
+// record interns a record of three words.
+func (u *Unit) record(a, b, c uint32) Class {
+	base := len(u.words)
+	u.words = append(u.words, a, b, c)
+	return u.finish(base)
+}
+
+// finish interns the record that begins at base in words, and drops it there.
+func (u *Unit) finish(base int) Class {
+	words := u.words[base:]
+	u.words = u.words[:base]
+	hash := hashWords(words)
+	slots := u.cache[hash%cacheSize:][:cacheProbe]
+	tag := uint32(hash >> 32)
+	for i := range slots {
+		if slots[i].hash == tag && slots[i].class != 0 && slices.Equal(u.table.class(slots[i].class).words, words) {
+			return slots[i].class
+		}
+	}
+	c := u.table.intern(words, hash)
+	copy(slots[1:], slots)
+	slots[0] = cacheSlot{tag, c}
+	return c
+}
+
+// intern sets the class of type number n, and its edge.
+func (u *Unit) intern(n int) {
+	l := &u.types[n]
+	if u.depth++; u.depth > maxDepth {
+		if u.err == nil {
+			u.err = fmt.Errorf("type at %#x refers to types %d deep", l.entry, maxDepth)
+		}
+		u.depth--
+		return
+	}
+	l.flags |= isBusy
+	c := u.build(n)
+	l = &u.types[n]
+	l.flags &^= isBusy
+	l.class = c
+	if l.edge == 0 {
+		if k := l.kind.namer(); k != 0 && (l.name != 0 || l.flags&isPrivate != 0) {
+			u.edge(n)
+		} else {
+			l.edge = c
+		}
+	}
+	u.depth--
+}
+
+// build puts the record of type number n together.
+func (u *Unit) build(n int) Class {
+	l := u.types[n]
+	k := uint32(l.kind) << kindShift
+	if l.flags&isFlag != 0 {
+		k |= flagBit
+	}
+	switch l.kind {
+	case Ptr, Const, Volatile, Restrict, Typedef, TypeTag, Array:
+		ref := u.refer(l.ref)
+		if l.kind == Array {
+			return u.record(k, l.size, uint32(ref))
+		}
+		return u.record(k, uint32(l.name), uint32(ref))
+	}
+	if name := l.kind.namer(); name != 0 && l.flags&isDeclaration != 0 {
+		if l.name == 0 {
+			return 0 // nothing can be said of it
+		}
+		return u.record(uint32(name)<<kindShift, uint32(l.name), 0)
+	}
+	base := len(u.words)
+	count := 0
+	u.words = append(u.words, 0, uint32(l.name))
+	switch l.kind {
+	case Struct, Union:
+		if l.flags&isBitfields != 0 {
+			k |= flagBit
+		}
+		u.words = append(u.words, l.size)
+		for i := l.head; i != 0; count++ {
+			m := u.children[i-1]
+			ref := u.refer(m.Ref)
+			u.words = append(u.words, uint32(m.Name), uint32(ref), m.Lo|m.Hi<<24)
+			i = m.next
+		}
+	case Enum, Enum64:
+		u.words = append(u.words, l.size)
+		for i := l.head; i != 0; count++ {
+			e := &u.children[i-1]
+			u.words = append(u.words, uint32(e.Name), e.Lo)
+			if l.kind == Enum64 {
+				u.words = append(u.words, e.Hi)
+			}
+			i = e.next
+		}
+	case FuncProto:
+		ref := u.refer(l.ref)
+		u.words = append(u.words, uint32(ref))
+		for i := l.head; i != 0; count++ {
+			p := u.children[i-1]
+			ref := u.refer(p.Ref)
+			u.words = append(u.words, uint32(p.Name), uint32(ref))
+			i = p.next
+		}
+	case DeclTag:
+		ref := u.refer(l.ref)
+		u.words = append(u.words, uint32(ref), l.size)
+	default: // Int, Float
+		u.words = append(u.words, l.size, l.data)
+	}
+	u.words[base] = k | uint32(count)&vlenMask
+	return u.finish(base)
+}
