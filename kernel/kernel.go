@@ -114,12 +114,24 @@ func (k *Kernel) Space() *paging.Space { return k.space }
 // [*MissingPartError] or a warning of the dump.
 func (k *Kernel) Problems() []error { return k.problems }
 
-// missing returns the problem of a part, or nil.
+// NoTypes returns why the kernel has no types, and nil where it has some.
+func (k *Kernel) NoTypes() error { return k.missing(partTypes) }
+
+// missing returns the problem of a part, or of the part that it would have been
+// found by; nil if there is none.
 func (k *Kernel) missing(part string) error {
 	for _, err := range k.problems {
 		if m, ok := err.(*MissingPartError); ok && m.Part == part {
 			return m
 		}
+	}
+	switch {
+	case k.syms.Len() > 0:
+		return nil
+	case part == partTypes:
+		return k.missing(partSymbols)
+	case part == partSymbols:
+		return k.missing(partMemory)
 	}
 	return nil
 }

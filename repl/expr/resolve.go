@@ -156,6 +156,9 @@ func (ev *evaluator) builtinType(name string) btf.Type {
 
 // noType says that a type is not there, and under which word it is.
 func (ev *evaluator) noType(t *baseType) error {
+	if err := ev.k.NoTypes(); err != nil {
+		return ev.wrap(t.span, err)
+	}
 	what := t.word
 	if what == "" {
 		what = "type"
