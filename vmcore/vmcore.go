@@ -104,7 +104,13 @@ type FaultError struct {
 	Err   error     // what lies beneath, such as a *PhysFaultError; may be nil
 }
 
-func (e *FaultError) Error() string { return faultText("address "+e.Addr.String(), e.State, e.Err) }
+func (e *FaultError) Error() string {
+	where, err := "address "+e.Addr.String(), e.Err
+	if phys, ok := err.(*PhysFaultError); ok && phys.State == e.State && e.State != Unmapped {
+		where, err = where+", physical "+phys.Addr.String(), phys.Err // said once
+	}
+	return faultText(where, e.State, err)
+}
 
 // Unwrap returns what lies beneath.
 func (e *FaultError) Unwrap() error { return e.Err }

@@ -82,7 +82,7 @@ func TestImageReadMemory(t *testing.T) {
 		want string
 	}{
 		{stext + 0xffc, `"Linux ve" <nil>`},
-		{stext + 0x1ffe, `"\x00\x00" address 0xffffffffa0002000: page excluded from the dump: physical address 0x1002000: page excluded from the dump`},
+		{stext + 0x1ffe, `"\x00\x00" address 0xffffffffa0002000, physical 0x1002000: page excluded from the dump`},
 		{stext - 4, `"" address 0xffffffff9ffffffc: not mapped: outside of the kernel image`},
 		{0xffffffffc0000000, `"" address 0xffffffffc0000000: not mapped: outside of the kernel image`},
 	} {

@@ -252,9 +252,9 @@ func TestReadMemory(t *testing.T) {
 	}{
 		{base + 0xffc, `"wxyzabcd" <nil>`},
 		{base + 0x2000, `"efgh\x00\x00\x00\x00" <nil>`},
-		{base + 0x2ffc, `"\x00\x00\x00\x00" address 0xffffc90000003000: page excluded from the dump: physical address 0x7000: page excluded from the dump`},
-		{base + 0x3ffc, `"" address 0xffffc90000003ffc: page excluded from the dump: physical address 0x7ffc: page excluded from the dump`},
-		{base + 0x4000, `"" address 0xffffc90000004000: page missing from the file: physical address 0x8000: page missing from the file`},
+		{base + 0x2ffc, `"\x00\x00\x00\x00" address 0xffffc90000003000, physical 0x7000: page excluded from the dump`},
+		{base + 0x3ffc, `"" address 0xffffc90000003ffc, physical 0x7ffc: page excluded from the dump`},
+		{base + 0x4000, `"" address 0xffffc90000004000, physical 0x8000: page missing from the file`},
 		{base + 0x5000, `"" address 0xffffc90000005000: not mapped: physical address 0x666000: not mapped`},
 		{base + 0x6000, `"" address 0xffffc90000006000: not mapped`},
 		{base + 0x200ffc, `"large pg" <nil>`},
