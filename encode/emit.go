@@ -13,6 +13,8 @@ type emitter struct {
 	ids   []rawbtf.ID  // by node, 0 if it has none yet
 	strs  []rawbtf.Str // by name
 	index rawbtf.ID    // the type of array indices
+	stats Stats
+	stats Stats
 
 	members []rawbtf.Member
 	values  []rawbtf.Enumerator
@@ -32,7 +34,8 @@ func (c *encoder) emit(workers []*worker, g *dedup.Graph) (*Result, error) {
 	if err := em.variables(workers); err != nil {
 		return nil, err
 	}
-	r := &Result{Stats: Stats{Units: len(c.units), Bytes: c.total, Types: int(em.build.Next()) - 1}}
+	r := &Result{Stats: em.stats}
+	r.Stats.Units, r.Stats.Bytes, r.Stats.Types = len(c.units), c.total, int(em.build.Next())-1
 	if em.build.Next() == 1 {
 		return r, nil
 	}

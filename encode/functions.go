@@ -1,0 +1,145 @@
+package encode
+
+import (
+	"github.com/kdbg/kdbg/encode/dwarf"
+	"github.com/kdbg/kdbg/encode/internal/dedup"
+)
+
+// functions is the part of a worker that reads functions. It keeps every
+// subprogram of a unit until the unit ends, since a concrete instance takes its
+// name and types from the abstract one (DW_AT_abstract_origin) that may come
+// later, and then makes candidates of those that have a symbol.
+type functions struct {
+	list   []subprogram
+	params []parameter
+	tags   []functionTag
+
+	protos     []dedup.Child // of the function being interned
+	candidates []candidate   // of all units that this worker has read
+	known      map[candidateKey]int32
+}
+
+// subprogram is a DW_TAG_subprogram. Subprograms nest, so its parameters are a
+// chain.
+type subprogram struct {
+	at       dwarf.Ref
+	origin   dwarf.Ref // what it is an instance of, or completes
+	name     dedup.Name
+	ret      dedup.Entry
+	pc       dwarf.Address
+	first    int32 // parameter, index+1
+	last     int32
+	count    int32
+	flags    functionFlags
+	borrowed bool
+}
+
+// parameter is a DW_TAG_formal_parameter, or the "..." if it has no entry.
+type parameter struct {
+	at     dwarf.Ref
+	origin dwarf.Ref
+	name   dedup.Name
+	typ    dedup.Entry
+	next   int32 // index+1
+	index  int32 // among those of its subprogram
+	flags  functionFlags
+}
+
+// functionTag is a declaration tag of a function or of one of its parameters.
+type functionTag struct {
+	owner     int32 // in list
+	component int32 // number of the parameter, −1 for the function
+	name      dedup.Name
+}
+
+// functionFlags are facts about a subprogram, a parameter, or a candidate.
+type functionFlags uint16
+
+const (
+	isDeclared  functionFlags = 1 << iota // there is no body
+	isConcrete                            // has an address
+	hasWon                                // the address is that of the symbol
+	isNocall                              // DW_CC_nocall
+	hasVarargs                            //
+	isOptimized                           // a parameter has no location, or a constant value
+	isElsewhere                           // a parameter has a location but is in no register at the start
+	isMisplaced                           // a parameter is in another register than the calling convention has it in
+	isReordered                           // parameters are in another order than in the source
+	isUncertain                           // a parameter on the stack may be aligned otherwise than its type tells
+	isUnnamed                             // a parameter has no name
+)
+
+// candidate is what units agree on about one function: name and prototype.
+type candidate struct {
+	candidateKey
+	signature uint64 // of the prototype, for comparison across units
+	scope     int32  // the unit it is taken from
+	at        dwarf.Ref
+	flags     functionFlags
+	tags      []functionTag
+}
+
+type candidateKey struct {
+	symbol int32 // in functionSymbols
+	proto  dedup.Class
+}
+
+// begin forgets the unit before.
+func (fs *functions) begin(*worker) {
+	fs.list, fs.params, fs.tags = fs.list[:0], fs.params[:0], fs.tags[:0]
+}
+
+// subprogram keeps a DW_TAG_subprogram.
+func (fs *functions) subprogram(w *worker, e *dwarf.Entry, _ int) {
+	s := subprogram{
+		at: e.Offset, name: w.name(e.Name()), ret: w.entry(e.Type()),
+		origin: e.AbstractOrigin(), borrowed: w.borrowed,
+	}
+	if s.origin == 0 {
+		s.origin = e.Specification()
+	}
+	if e.Declaration() {
+		s.flags |= isDeclared
+	}
+	if e.CallingConvention() == dwarf.CallingConventionNocall {
+		s.flags |= isNocall
+	}
+	if pc, ok := e.EntryPC(); ok {
+		s.pc = pc
+		s.flags |= isConcrete
+	}
+	fs.list = append(fs.list, s)
+}
+
+// parameter adds a formal parameter to the subprogram read last.
+func (fs *functions) parameter(w *worker, e *dwarf.Entry) {
+	if len(fs.list) == 0 {
+		return
+	}
+	p := parameter{at: e.Offset, origin: e.AbstractOrigin(), name: w.name(e.Name()), typ: w.entry(e.Type())}
+	s := &fs.list[len(fs.list)-1]
+	p.index = s.count
+	if s.flags&isConcrete != 0 {
+		p.flags = w.core.convention.classify(e, int(s.count))
+	}
+	fs.append(s, p)
+}
+
+// varargs adds "..." to the subprogram read last.
+func (fs *functions) varargs(*worker) {
+	if len(fs.list) > 0 {
+		fs.list[len(fs.list)-1].flags |= hasVarargs
+	}
+}
+
+func (fs *functions) append(s *subprogram, p parameter) {
+	fs.params = append(fs.params, p)
+	at := int32(len(fs.params))
+	if s.last == 0 {
+		s.first = at
+	} else {
+		fs.params[s.last-1].next = at
+	}
+	s.last = at
+	s.count++
+}

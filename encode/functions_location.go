@@ -1,0 +1,86 @@
+package encode
+
+import (
+	"debug/elf"
+
+	"github.com/kdbg/kdbg/encode/dwarf"
+)
+
+// convention is the registers, by their numbers in DWARF, that a machine's
+// calling convention passes the first integer and pointer arguments in. It is
+// empty for machines whose parameters are not checked.
+type convention []uint64
+
+var conventions = map[elf.Machine]convention{
+	elf.EM_X86_64:  {5, 4, 1, 2, 8, 9}, // rdi rsi rdx rcx r8 r9
+	elf.EM_AARCH64: {0, 1, 2, 3, 4, 5, 6, 7},
+	elf.EM_ARM:     {0, 1, 2, 3},
+	elf.EM_S390:    {2, 3, 4, 5, 6},
+}
+
+// classify says where a parameter is when its function begins. One that has no
+// register by the calling convention is not looked at.
+//
+// Who calls or traces a function by its prototype takes its arguments from the
+// registers of the calling convention. GCC and clang may change the parameters
+// of functions that are not visible outside, and only locations tell.
+func (c convention) classify(e *dwarf.Entry, index int) functionFlags {
+	if index >= len(c) {
+		return 0
+	}
+	var reg uint64
+	var found bool
+	if x, ok := e.Location(); ok {
+		reg, found = register(x, true)
+	} else if l, ok := e.LocationList(); ok {
+		reg, found = c.listed(l, c[index])
+	} else {
+		return isOptimized
+	}
+	switch {
+	case !found:
+		return isElsewhere
+	case reg != c[index]:
+		return isMisplaced
+	}
+	return 0
+}
+
+// listed returns the register that a location list has a parameter in: at the
+// start, or at any place where the list says that the parameter has the value
+// that a register had at the start. The wanted one is preferred.
+func (c convention) listed(l dwarf.List, want uint64) (reg uint64, found bool) {
+	for first := true; ; first = false {
+		r, ok := l.Next()
+		if !ok {
+			return reg, found
+		}
+		if got, ok := register(r.Expr, first); ok {
+			reg, found = got, true
+			if reg == want {
+				return reg, true
+			}
+		}
+	}
+}
+
+// register returns the register that an expression consists of: itself, if the
+// location is that at the start, or what it was then.
+func register(x dwarf.Expr, start bool) (uint64, bool) {
+	op, ok := x.Next()
+	if !ok {
+		return 0, false
+	}
+	if next, more := x.Next(); more && next.Code != dwarf.OpStackValue {
+		return 0, false
+	} else if _, more := x.Next(); more {
+		return 0, false
+	}
+	switch {
+	case op.Code == dwarf.OpRegx && start:
+		return op.Arg, true
+	case op.Code == dwarf.OpEntryValue:
+		return register(op.Sub, true)
+	}
+	return 0, false
+}
