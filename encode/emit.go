@@ -14,7 +14,6 @@ type emitter struct {
 	strs  []rawbtf.Str // by name
 	index rawbtf.ID    // the type of array indices
 	stats Stats
-	stats Stats
 
 	members []rawbtf.Member
 	values  []rawbtf.Enumerator

@@ -70,8 +70,8 @@ func DefaultFeatures() Features {
 // Options say what to encode. The zero value writes types and functions, in
 // the BTF of Linux 5.2.
 type Options struct {
-	Vars        VarsMode
-	VarsExtra   bool // also statics of functions, aliases, and assembly with a C declaration
+	Vars      VarsMode
+	VarsExtra bool // also statics of functions, aliases, and assembly with a C declaration
 	Features
 	Arrays      Arrays
 	Base        *Base  // what a split BTF is split on; may be shared

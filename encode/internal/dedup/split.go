@@ -127,7 +127,7 @@ func (s *split) makeVariants() {
 	for u, scope := range s.table.scopes {
 		for i, c := range scope.classes {
 			set := s.reach[c]
-			if set == 0 {
+			if _, name := s.number[c]; name || set == 0 {
 				continue
 			}
 			p := s.pattern(u, set)
