@@ -80,34 +80,47 @@ func cString(b []byte) []byte {
 	return b
 }
 
+// int16At, int32At and int64At decode the unsigned integer at off.
+func int16At(b []byte, off uint64, big bool) uint64 {
+	v := binary.LittleEndian.Uint16(b[off:])
+	if big {
+		v = bits.ReverseBytes16(v)
+	}
+	return uint64(v)
+}
+
+func int32At(b []byte, off uint64, big bool) uint64 {
+	v := binary.LittleEndian.Uint32(b[off:])
+	if big {
+		v = bits.ReverseBytes32(v)
+	}
+	return uint64(v)
+}
+
+func int64At(b []byte, off uint64, big bool) uint64 {
+	v := binary.LittleEndian.Uint64(b[off:])
+	if big {
+		v = bits.ReverseBytes64(v)
+	}
+	return v
+}
+
 // fixed decodes an unsigned integer from the first size bytes of b.
 func fixed(b []byte, size int, big bool) uint64 {
 	switch size {
 	case 1:
 		return uint64(b[0])
 	case 2:
-		v := binary.LittleEndian.Uint16(b)
-		if big {
-			v = bits.ReverseBytes16(v)
-		}
-		return uint64(v)
+		return int16At(b, 0, big)
 	case 3:
 		if big {
 			return uint64(b[0])<<16 | uint64(b[1])<<8 | uint64(b[2])
 		}
 		return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16
 	case 4:
-		v := binary.LittleEndian.Uint32(b)
-		if big {
-			v = bits.ReverseBytes32(v)
-		}
-		return uint64(v)
+		return int32At(b, 0, big)
 	}
-	v := binary.LittleEndian.Uint64(b)
-	if big {
-		v = bits.ReverseBytes64(v)
-	}
-	return v
+	return int64At(b, 0, big)
 }
 
 // uleb decodes the unsigned LEB128 number at off and returns its size in bytes,

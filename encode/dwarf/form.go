@@ -85,7 +85,7 @@ const (
 	sizeAddr
 )
 
-var forms = map[Form]formInfo{
+var forms = [...]formInfo{
 	FormAddr:          {class: classAddr, read: opAddr, size: sizeAddr},
 	FormBlock1:        {class: classBlock, read: opBlock1, skip: opSkipBlock1},
 	FormBlock2:        {class: classBlock, read: opBlock2, skip: opSkipBlock2},
@@ -106,9 +106,7 @@ var forms = map[Form]formInfo{
 	FormStrp:          {class: classString, read: opStrp4, wide: opStrp8, size: sizeOffset},
 	FormLineStrp:      {class: classString, read: opLineStrp4, wide: opLineStrp8, size: sizeOffset},
 	FormStrpSup:       {class: classString, read: opAltStrp4, wide: opAltStrp8, size: sizeOffset},
-	FormGNUStrpAlt:    {class: classString, read: opAltStrp4, wide: opAltStrp8, size: sizeOffset},
 	FormStrx:          {class: classString, read: opStrx, skip: opSkipLEB},
-	FormGNUStrIndex:   {class: classString, read: opStrx, skip: opSkipLEB},
 	FormStrx1:         {class: classString, read: opStrx1, size: 1},
 	FormStrx2:         {class: classString, read: opStrx2, size: 2},
 	FormStrx3:         {class: classString, read: opStrx3, size: 3},
@@ -121,10 +119,8 @@ var forms = map[Form]formInfo{
 	FormRefAddr:       {class: classRef, read: opRefAddr4, wide: opRefAddr8, size: sizeOffset},
 	FormRefSup4:       {class: classRef, read: opRefAlt4, size: 4},
 	FormRefSup8:       {class: classRef, read: opRefAlt8, size: 8},
-	FormGNURefAlt:     {class: classRef, read: opRefAlt4, wide: opRefAlt8, size: sizeOffset},
 	FormRefSig8:       {class: classRef, read: opRefSig, size: 8},
 	FormAddrx:         {class: classAddr, read: opAddrx, skip: opSkipLEB},
-	FormGNUAddrIndex:  {class: classAddr, read: opAddrx, skip: opSkipLEB},
 	FormAddrx1:        {class: classAddr, read: opAddrx1, size: 1},
 	FormAddrx2:        {class: classAddr, read: opAddrx2, size: 2},
 	FormAddrx3:        {class: classAddr, read: opAddrx3, size: 3},
@@ -134,6 +130,14 @@ var forms = map[Form]formInfo{
 	FormRnglistx:      {class: classList, read: opListx, skip: opSkipLEB},
 }
 
+// gnuForms are what GNU tools had before DWARF 5 standardized them.
+var gnuForms = map[Form]formInfo{
+	FormGNUStrpAlt:   {class: classString, read: opAltStrp4, wide: opAltStrp8, size: sizeOffset},
+	FormGNUStrIndex:  {class: classString, read: opStrx, skip: opSkipLEB},
+	FormGNURefAlt:    {class: classRef, read: opRefAlt4, wide: opRefAlt8, size: sizeOffset},
+	FormGNUAddrIndex: {class: classAddr, read: opAddrx, skip: opSkipLEB},
+}
+
 // step returns the op that reads an attribute of that form into slot; if the
 // slot does not take the form, the op that skips it, and for opSkip the number
 // of bytes.
@@ -141,8 +145,13 @@ func (t *abbrevs) step(slot Slot, form uint64) (o op, size uint32, ok bool) {
 	if form == uint64(FormIndirect) {
 		return op{kind: opIndirect, slot: slot}, 0, true
 	}
-	info, ok := forms[Form(min(form, math.MaxUint16))]
-	if !ok {
+	var info formInfo
+	if form < uint64(len(forms)) {
+		info = forms[form]
+	} else {
+		info = gnuForms[Form(min(form, math.MaxUint16))]
+	}
+	if info == (formInfo{}) {
 		return op{}, 0, false
 	}
 	switch {

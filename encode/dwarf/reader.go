@@ -22,9 +22,12 @@ type Reader struct {
 	unit  *Unit
 	table abbrevs
 	data  []byte // the section up to the end of the unit
-	off   uint64 // of what follows Entry
-	next  int    // depth there; below 0 at the end
-	err   error
+	// Of the unit, for exec: its size, what its references and its strings are
+	// relative to, and the length of the strings.
+	size, unitBase, stringBase, strings uint64
+	off                                 uint64 // of what follows Entry
+	next                                int    // depth there; below 0 at the end
+	err                                 error
 }
 
 // Reset starts at the first entry of a unit. Errors are reported by Err.
@@ -39,6 +42,8 @@ func (r *Reader) Reset(u *Unit) {
 func (r *Reader) reset(u *Unit, slots slotSet, last uint64) {
 	r.unit, r.file, r.Entry.unit = u, u.file, u
 	r.data, r.off = u.sec.data[:u.end], u.body
+	r.size, r.unitBase = u.Size(), uint64(u.Offset)
+	r.strings, r.stringBase = uint64(len(u.file.str.data)), uint64(makeStringRef(u.file.strings(inStr), 0))
 	r.Depth, r.next, r.err = 0, 0, nil
 	if !r.table.fits(u) {
 		if err := r.table.compile(u, slots, last); err != nil {
@@ -167,53 +172,59 @@ func (r *Reader) SkipChildren() {
 }
 
 // exec runs the ops of an abbreviation from offset off on and returns where it
-// ended.
+// ended. It has the forms that compilers use for nearly everything; execRare
+// has the others.
 func (r *Reader) exec(ops []op, off uint64) (uint64, bool) {
 	data, big, e := r.data, r.file.big, &r.Entry
+	end := uint64(len(data))
+	has := e.has
 	for i := range ops {
 		o := &ops[i]
 		off += uint64(o.skip)
-		if off >= uint64(len(data)) && o.kind != opImplicit {
+		if o.kind == opImplicit {
+			has |= 1 << o.slot
+			e.val[o.slot], e.form[o.slot] = uint64(r.table.consts[o.arg]), opImplicit
+			continue
+		}
+		if off >= end {
 			return off, r.truncated(off)
 		}
+		left := end - off
 		var v, n uint64
 		switch o.kind {
 		case opU1:
 			v, n = uint64(data[off]), 1
 		case opU2:
-			if uint64(len(data))-off < 2 {
+			if left < 2 {
 				return off, r.truncated(off)
 			}
-			v, n = fixed(data[off:], 2, big), 2
-		case opU4:
-			if uint64(len(data))-off < 4 {
+			v, n = int16At(data, off, big), 2
+		case opU4, opOffset4:
+			if left < 4 {
 				return off, r.truncated(off)
 			}
-			v, n = fixed(data[off:], 4, big), 4
+			v, n = int32At(data, off, big), 4
 		case opStrp4:
-			if uint64(len(data))-off < 4 {
+			if left < 4 {
 				return off, r.truncated(off)
 			}
-			v, n = fixed(data[off:], 4, big), 4
-			if v >= uint64(len(r.file.str.data)) {
+			v, n = int32At(data, off, big), 4
+			if v >= r.strings {
 				return off, r.errorf(off, "string at %#x, beyond the end of %s", v, r.file.str.name)
 			}
-			v |= uint64(r.file.strings(inStr)+1) << spaceShift
+			v |= r.stringBase
 		case opRef4:
-			if uint64(len(data))-off < 4 {
+			if left < 4 {
 				return off, r.truncated(off)
 			}
-			v, n = fixed(data[off:], 4, big), 4
-			if v >= r.unit.end-r.unit.begin {
+			v, n = int32At(data, off, big), 4
+			if v >= r.size {
 				return off, r.errorf(off, "reference to %#x, beyond the unit", v)
 			}
-			v += uint64(r.unit.Offset)
+			v += r.unitBase
 		case opString:
-			end := bytes.IndexByte(data[off:], 0)
-			if end < 0 {
-				return off, r.truncated(off)
-			}
-			v, n = uint64(r.unit.space+1)<<spaceShift|off, uint64(end)+1
+			v = uint64(makeStringRef(r.unit.space, off))
+			n = uint64(bytes.IndexByte(data[off:], 0) + 1)
 		case opULEB:
 			if v, n = uint64(data[off]), 1; v >= 0x80 {
 				v, n = uleb(data, off)
@@ -224,13 +235,9 @@ func (r *Reader) exec(ops []op, off uint64) (uint64, bool) {
 			v = uint64(s)
 		case opFlag:
 			if data[off] != 0 {
-				e.has |= 1 << o.slot
+				has |= 1 << o.slot
 			}
 			off++
-			continue
-		case opImplicit:
-			e.has |= 1 << o.slot
-			e.val[o.slot], e.form[o.slot] = uint64(r.table.consts[o.arg]), opImplicit
 			continue
 		case opBlock1:
 			n = 1 + uint64(data[off])
@@ -246,36 +253,31 @@ func (r *Reader) exec(ops []op, off uint64) (uint64, bool) {
 				v, n = (off+n)<<blockLenBits|v, n+v
 			}
 		case opSkipLEB:
-			_, n = uleb(data, off)
-			if n == 0 {
-				return off, r.truncated(off)
+			for n = 1; n < left && data[off+n-1] >= 0x80; n++ {
 			}
 			off += n
 			continue
 		case opAddr:
 			v, n = off, uint64(r.unit.addrSize)
-		case opOffset4:
-			if uint64(len(data))-off < 4 {
-				return off, r.truncated(off)
-			}
-			v, n = fixed(data[off:], 4, big), 4
 		default:
 			var ok bool
+			e.has = has
 			if v, n, ok = r.execRare(o, off); !ok {
 				return off, false
 			}
-			if o.kind < opU1 || o.kind == opIndirect {
+			if has = e.has; o.kind < opU1 || o.kind == opIndirect {
 				off += n
 				continue
 			}
 		}
-		if n == 0 || n > uint64(len(data))-off {
+		if n == 0 || n > left {
 			return off, r.truncated(off)
 		}
 		off += n
-		e.has |= 1 << o.slot
+		has |= 1 << o.slot
 		e.val[o.slot], e.form[o.slot] = v, o.kind
 	}
+	e.has = has
 	return off, true
 }
 
