@@ -127,7 +127,7 @@ func (s *split) makeVariants() {
 	for u, scope := range s.table.scopes {
 		for i, c := range scope.classes {
 			set := s.reach[c]
-			if _, name := s.number[c]; name || set == 0 {
+			if set == 0 || s.table.class(c).kind() > Enum64 {
 				continue
 			}
 			p := s.pattern(u, set)
