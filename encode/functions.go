@@ -59,14 +59,13 @@ const (
 	isDeclared  functionFlags = 1 << iota // there is no body
 	isConcrete                            // has an address
 	hasWon                                // the address is that of the symbol
+	isSplit                               // the code is in several pieces
 	isNocall                              // DW_CC_nocall
 	hasVarargs                            //
 	isOptimized                           // a parameter has no location, or a constant value
 	isElsewhere                           // a parameter has a location but is in no register at the start
 	isMisplaced                           // a parameter is in another register than the calling convention has it in
 	isReordered                           // parameters are in another order than in the source
-	isUncertain                           // a parameter on the stack may be aligned otherwise than its type tells
-	isUnnamed                             // a parameter has no name
 )
 
 // candidate is what units agree on about one function: name and prototype.
@@ -107,6 +106,9 @@ func (fs *functions) subprogram(w *worker, e *dwarf.Entry, _ int) {
 	if pc, ok := e.EntryPC(); ok {
 		s.pc = pc
 		s.flags |= isConcrete
+		if !e.Has(dwarf.SlotLowPC) {
+			s.flags |= isSplit
+		}
 	}
 	fs.list = append(fs.list, s)
 }

@@ -25,7 +25,7 @@ func (em *emitter) functions(workers []*worker) error {
 	for _, w := range workers {
 		candidates = append(candidates, w.functions.candidates)
 	}
-	list, skipped := c.selectFunctions(candidates...)
+	list, skipped := c.selectFunctions(em.graph, candidates...)
 	em.skipped(skipped)
 	em.stats.Functions = len(list)
 

@@ -18,14 +18,14 @@ var conventions = map[elf.Machine]convention{
 	elf.EM_S390:    {2, 3, 4, 5, 6},
 }
 
-// classify says where a parameter is when its function begins. One that has no
-// register by the calling convention is not looked at.
+// classify says where a parameter is when its function begins. Of those on the
+// stack it says only whether they are anywhere.
 //
 // Who calls or traces a function by its prototype takes its arguments from the
 // registers of the calling convention. GCC and clang may change the parameters
 // of functions that are not visible outside, and only locations tell.
 func (c convention) classify(e *dwarf.Entry, index int) functionFlags {
-	if index >= len(c) {
+	if len(c) == 0 || index >= len(c) && e.Has(dwarf.SlotLocation) {
 		return 0
 	}
 	var reg uint64

@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"debug/elf"
 	"slices"
 
 	"github.com/kdbg/kdbg/encode/dwarf"
@@ -109,6 +110,9 @@ func (fs *functions) candidate(w *worker, i int, sym int32, ret dedup.Entry) {
 	}
 	if flags&isConcrete != 0 && w.core.functionSymbols.won(sym, s.pc) {
 		flags |= hasWon
+	}
+	if flags&isNocall == 0 && (flags&hasWon == 0 || flags&isSplit != 0 || w.core.file.Type() == elf.ET_REL) {
+		flags &^= isOptimized | isElsewhere
 	}
 	fs.add(w, candidate{
 		candidateKey: candidateKey{sym, w.types.Proto(ret, fs.protos)},

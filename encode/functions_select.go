@@ -3,6 +3,8 @@ package encode
 import (
 	"bytes"
 	"slices"
+
+	"github.com/kdbg/kdbg/encode/internal/dedup"
 )
 
 // A SkipReason says why a function that has a symbol is not in the BTF: a
@@ -53,7 +55,7 @@ type verdict struct {
 
 // selectFunctions decides about the candidates of all workers. It returns the
 // functions to encode, by name, and how many were left out for each reason.
-func (c *encoder) selectFunctions(candidates ...[]candidate) (list []function, skipped map[SkipReason]int) {
+func (c *encoder) selectFunctions(g *dedup.Graph, candidates ...[]candidate) (list []function, skipped map[SkipReason]int) {
 	verdicts := make([]verdict, len(c.functionSymbols.list))
 	for _, list := range candidates {
 		for _, d := range list {
@@ -73,7 +75,7 @@ func (c *encoder) selectFunctions(candidates ...[]candidate) (list []function, s
 			continue
 		}
 		name := c.table.Bytes(c.functionSymbols.list[i].name)
-		if r := c.skip(v, name); r != 0 {
+		if r := c.skip(g, v, name); r != 0 {
 			skipped[r]++
 			continue
 		}
@@ -84,7 +86,7 @@ func (c *encoder) selectFunctions(candidates ...[]candidate) (list []function, s
 }
 
 // skip returns the reason to leave a function out, 0 for none.
-func (c *encoder) skip(v *verdict, name []byte) SkipReason {
+func (c *encoder) skip(g *dedup.Graph, v *verdict, name []byte) SkipReason {
 	sym := &c.functionSymbols.list[v.symbol]
 	switch {
 	case !validIdentifier(name):
@@ -97,10 +99,10 @@ func (c *encoder) skip(v *verdict, name []byte) SkipReason {
 		return SkipRegister
 	case v.flags&isReordered != 0:
 		return SkipReordered
-	case v.flags&isUncertain != 0:
-		return SkipUncertain
 	case v.flags&(isOptimized|isElsewhere) != 0 && (sym.changed || v.flags&isNocall != 0):
 		return SkipOptimized
+	case c.uncertain(g, &v.candidate):
+		return SkipUncertain
 	}
 	return 0
 }
