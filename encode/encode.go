@@ -105,6 +105,7 @@ type encoder struct {
 	file  *dwarf.File
 	opts  *Options
 	table *dedup.Table
+	names *nameCache
 	units []*dwarf.Unit // in order; their index is the scope
 
 	next     atomic.Int64
@@ -127,6 +128,7 @@ func Encode(ctx context.Context, f *dwarf.File, opts *Options) (*Result, error) 
 	if err := c.selectUnits(); err != nil {
 		return nil, err
 	}
+	c.names = newNameCache(f, c.table, opts.KABIPrefix, c.total)
 	c.functionSymbols = newFunctionSymbols(f, c.table)
 	c.variableSymbols = newVariableSymbols(f, c.table, opts)
 	c.convention = conventions[f.Machine()]

@@ -2,97 +2,106 @@ package encode
 
 import (
 	"bytes"
+	"math/bits"
+	"sync/atomic"
 
 	"github.com/kdbg/kdbg/encode/dwarf"
 	"github.com/kdbg/kdbg/encode/internal/dedup"
 )
 
 // nameCache interns names by their identity in the file, which spares most of
-// them a look at their bytes. Each worker has its own.
+// them a look at their bytes. All workers share it.
 type nameCache struct {
 	file   *dwarf.File
-	types  *dedup.Table
-	prefix []byte // names that begin like this are cut to it
-	slots  []nameSlot
-	short  []shortSlot
-	used   int
-}
-
-type nameSlot struct {
-	ref  dwarf.StringRef
-	name dedup.Name
-}
-
-// shortSlot is a string of up to 7 bytes, as a number. Compilers put strings of
-// up to 3 bytes into the entry itself, where they have no identity.
-type shortSlot struct {
-	text uint64
-	name dedup.Name
+	table  *dedup.Table
+	prefix []byte          // names that begin like this are cut to it
+	slots  []atomic.Uint64 // identity and name; a power of two
 }
 
 const (
-	minNames   = 1 << 14
-	shortNames = 1 << 10
+	nameBits   = 24 // of a slot; the rest is identity
+	offsetBits = 36 // of an identity; the rest is the section
+	nameProbe  = 8
+	// bytesPerName is how many bytes of debugging information there are for a slot:
+	// kernels have about three times as many for each different name.
+	bytesPerName   = 512
+	minNames       = 1 << 12
+	maxNames       = 1 << 21
+	fibonacci      = 0x9e3779b97f4a7c15 // spreads identities over slots
+	shortNames     = 1 << 10
+	maxShort       = 7
+	stringRefSpace = 56 // the bits of a StringRef above its offset
 )
 
-func newNameCache(f *dwarf.File, t *dedup.Table, prefix string) nameCache {
-	return nameCache{file: f, types: t, prefix: []byte(prefix), slots: make([]nameSlot, minNames), short: make([]shortSlot, shortNames)}
+func newNameCache(f *dwarf.File, t *dedup.Table, prefix string, size int64) *nameCache {
+	n := min(max(uint64(size)/bytesPerName, minNames), maxNames)
+	return &nameCache{file: f, table: t, prefix: []byte(prefix), slots: make([]atomic.Uint64, 1<<bits.Len64(n-1))}
 }
 
-// name interns the string s of an entry in the unit [start, end).
-func (c *nameCache) name(s dwarf.StringRef, start, end dwarf.Ref) dedup.Name {
-	if inline := uint64(s) - 1<<56; inline-uint64(start) < uint64(end-start) {
-		return c.inline(c.file.String(s))
+// name returns the name of the string s.
+func (c *nameCache) name(s dwarf.StringRef) dedup.Name {
+	offset, space := uint64(s)&(1<<stringRefSpace-1), uint64(s)>>stringRefSpace
+	key := space<<offsetBits | offset
+	if offset >= 1<<offsetBits || key >= 1<<(64-nameBits) {
+		return c.intern(c.file.String(s))
 	}
-	mask := uint64(len(c.slots) - 1)
-	i := (uint64(s) * 0x9e3779b97f4a7c15) >> 20 & mask
-	for ; c.slots[i].ref != 0; i = (i + 1) & mask {
-		if c.slots[i].ref == s {
-			return c.slots[i].name
+	at := key * fibonacci >> 32
+	var slot *atomic.Uint64
+	for i := range uint64(nameProbe) {
+		slot = &c.slots[(at+i)&uint64(len(c.slots)-1)]
+		switch v := slot.Load(); {
+		case v>>nameBits == key:
+			return dedup.Name(v & (1<<nameBits - 1))
+		case v != 0:
+			continue
 		}
+		n := c.intern(c.file.String(s))
+		if n < 1<<nameBits {
+			slot.CompareAndSwap(0, key<<nameBits|uint64(n)) // else another name took it
+		}
+		return n
 	}
-	n := c.intern(c.file.String(s))
-	c.slots[i] = nameSlot{s, n}
-	if c.used++; 2*c.used > len(c.slots) {
-		c.grow()
-	}
-	return n
-}
-
-func (c *nameCache) inline(text []byte) dedup.Name {
-	if len(text) == 0 || len(text) > 7 {
-		return c.intern(text)
-	}
-	key := uint64(0)
-	for _, b := range text {
-		key = key<<8 | uint64(b)
-	}
-	slot := &c.short[key*0x9e3779b97f4a7c15>>32&(shortNames-1)]
-	if slot.text != key {
-		*slot = shortSlot{key, c.intern(text)}
-	}
-	return slot.name
+	return c.intern(c.file.String(s))
 }
 
 func (c *nameCache) intern(text []byte) dedup.Name {
 	if len(c.prefix) > 0 && bytes.HasPrefix(text, c.prefix) {
 		text = c.prefix
 	}
-	return c.types.Intern(text)
+	return c.table.Intern(text)
 }
 
-func (c *nameCache) grow() {
-	old := c.slots
-	c.slots = make([]nameSlot, 2*len(old))
-	mask := uint64(len(c.slots) - 1)
-	for _, slot := range old {
-		if slot.ref == 0 {
-			continue
-		}
-		i := (uint64(slot.ref) * 0x9e3779b97f4a7c15) >> 20 & mask
-		for c.slots[i].ref != 0 {
-			i = (i + 1) & mask
-		}
-		c.slots[i] = slot
+// shortCache interns strings that compilers put into an entry itself, since they
+// are no longer than a reference to them: there they have no identity. Each
+// worker has its own.
+type shortCache [shortNames]struct {
+	text uint64
+	name dedup.Name
+}
+
+func (c *shortCache) name(text []byte, names *nameCache) dedup.Name {
+	if len(text) == 0 || len(text) > maxShort {
+		return names.intern(text)
 	}
+	key := uint64(0)
+	for _, b := range text {
+		key = key<<8 | uint64(b)
+	}
+	slot := &c[key*fibonacci>>32%shortNames]
+	if slot.text != key {
+		slot.text, slot.name = key, names.intern(text)
+	}
+	return slot.name
+}
+
+// name interns a name.
+func (w *worker) name(s dwarf.StringRef) dedup.Name {
+	if s == 0 {
+		return 0
+	}
+	// The identity of a string inside the unit is where it is.
+	if inside := uint64(s) - 1<<stringRefSpace - uint64(w.start); inside < uint64(w.end-w.start) {
+		return w.short.name(w.core.file.String(s), w.core.names)
+	}
+	return w.core.names.name(s)
 }

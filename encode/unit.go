@@ -15,7 +15,7 @@ type worker struct {
 	core   *encoder
 	reader dwarf.Reader
 	types  *dedup.Unit // the types of the unit being read
-	names  nameCache
+	short  shortCache
 
 	start, end dwarf.Ref   // of the unit being read
 	base       dedup.Entry // what is added to an offset in it
@@ -49,7 +49,7 @@ type groupUnit struct {
 }
 
 func newWorker(c *encoder) *worker {
-	return &worker{core: c, types: c.table.NewUnit(), names: newNameCache(c.file, c.table, c.opts.KABIPrefix)}
+	return &worker{core: c, types: c.table.NewUnit()}
 }
 
 // entry names the type that an attribute refers to. Void, and for the moment
@@ -72,19 +72,13 @@ func (w *worker) entry(ref dwarf.Ref) dedup.Entry {
 	return 0
 }
 
-// name interns a name.
-func (w *worker) name(s dwarf.StringRef) dedup.Name {
-	if s == 0 {
-		return 0
-	}
-	return w.names.name(s, w.start, w.end)
-}
-
 // read reads the unit of a scope, or puts it aside if it cannot be read alone.
 func (w *worker) read(scope int) error {
 	u := w.core.units[scope]
 	w.reset(scope, dedup.Entry(u.End-u.Offset))
-	if err := w.walk(u, 0); err != nil {
+	err := w.walk(u, 0)
+	u.Release()
+	if err != nil {
 		return err
 	}
 	if len(w.foreign) > 0 {

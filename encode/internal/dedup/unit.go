@@ -63,6 +63,7 @@ const synthetic Entry = 1 << 31
 type cacheSlot struct {
 	hash  uint32
 	class Class
+	is    *class
 }
 
 const (
@@ -365,13 +366,15 @@ func (u *Unit) finish(base int) Class {
 	slots := u.cache[hash%cacheSize:][:cacheProbe]
 	tag := uint32(hash >> 32)
 	for i := range slots {
-		if slots[i].hash == tag && slots[i].class != 0 && slices.Equal(u.table.class(slots[i].class).words, words) {
+		if slots[i].hash == tag && slots[i].class != 0 && slices.Equal(slots[i].is.words, words) {
 			return slots[i].class
 		}
 	}
 	c := u.table.intern(words, hash)
-	copy(slots[1:], slots)
-	slots[0] = cacheSlot{tag, c}
+	if c != 0 {
+		copy(slots[1:], slots)
+		slots[0] = cacheSlot{tag, c, u.table.class(c)}
+	}
 	return c
 }
 
