@@ -13,6 +13,8 @@ type functions struct {
 	list   []subprogram
 	params []parameter
 	tags   []functionTag
+	open   []int32 // by depth: the subprogram there, in list
+	last   int32   // that of the parameter read last
 
 	protos     []dedup.Child // of the function being interned
 	candidates []candidate   // of all units that this worker has read
@@ -31,6 +33,7 @@ type subprogram struct {
 	last     int32
 	count    int32
 	flags    functionFlags
+	chain    dwarf.Ref // the first of GCC's annotations
 	borrowed bool
 }
 
@@ -42,6 +45,7 @@ type parameter struct {
 	typ    dedup.Entry
 	next   int32 // index+1
 	index  int32 // among those of its subprogram
+	chain  dwarf.Ref
 	flags  functionFlags
 }
 
@@ -89,14 +93,15 @@ func (fs *functions) begin(*worker) {
 }
 
 // subprogram keeps a DW_TAG_subprogram.
-func (fs *functions) subprogram(w *worker, e *dwarf.Entry, _ int) {
+func (fs *functions) subprogram(w *worker, e *dwarf.Entry, depth int) {
 	s := subprogram{
 		at: e.Offset, name: w.name(e.Name()), ret: w.entry(e.Type()),
-		origin: e.AbstractOrigin(), borrowed: w.borrowed,
+		origin: e.AbstractOrigin(), borrowed: w.borrowed, chain: e.Annotation(),
 	}
 	if s.origin == 0 {
 		s.origin = e.Specification()
 	}
+	w.entry(s.origin) // which may be in another unit
 	if e.Declaration() {
 		s.flags |= isDeclared
 	}
@@ -110,27 +115,55 @@ func (fs *functions) subprogram(w *worker, e *dwarf.Entry, _ int) {
 			s.flags |= isSplit
 		}
 	}
+	for len(fs.open) <= depth {
+		fs.open = append(fs.open, 0)
+	}
+	fs.open[depth] = int32(len(fs.list))
 	fs.list = append(fs.list, s)
 }
 
-// parameter adds a formal parameter to the subprogram read last.
+// parent returns the subprogram that the entry being read is a child of.
+func (fs *functions) parent(w *worker) (int32, bool) {
+	if d := w.reader.Depth - 1; d >= 0 && d < len(fs.open) && int(fs.open[d]) < len(fs.list) {
+		return fs.open[d], true
+	}
+	return 0, false
+}
+
+// parameter adds a formal parameter of a subprogram.
 func (fs *functions) parameter(w *worker, e *dwarf.Entry) {
-	if len(fs.list) == 0 {
+	owner, ok := fs.parent(w)
+	if !ok {
 		return
 	}
-	p := parameter{at: e.Offset, origin: e.AbstractOrigin(), name: w.name(e.Name()), typ: w.entry(e.Type())}
-	s := &fs.list[len(fs.list)-1]
-	p.index = s.count
+	s := &fs.list[owner]
+	p := parameter{
+		at: e.Offset, origin: e.AbstractOrigin(), name: w.name(e.Name()), typ: w.entry(e.Type()),
+		index: s.count, chain: e.Annotation(),
+	}
 	if s.flags&isConcrete != 0 {
 		p.flags = w.core.convention.classify(e, int(s.count))
 	}
 	fs.append(s, p)
+	fs.last = owner
 }
 
-// varargs adds "..." to the subprogram read last.
-func (fs *functions) varargs(*worker) {
-	if len(fs.list) > 0 {
-		fs.list[len(fs.list)-1].flags |= hasVarargs
+// varargs adds the "..." of a subprogram.
+func (fs *functions) varargs(w *worker) {
+	if owner, ok := fs.parent(w); ok {
+		fs.list[owner].flags |= hasVarargs
+	}
+}
+
+// annotation adds a declaration tag to the subprogram that the entry being read
+// is a child of, or to the parameter read last.
+func (fs *functions) annotation(w *worker, tag dwarf.Tag, value dedup.Name) {
+	if tag == dwarf.TagFormalParameter {
+		if n := len(fs.params); n > 0 {
+			fs.tags = append(fs.tags, functionTag{fs.last, fs.params[n-1].index, value})
+		}
+	} else if owner, ok := fs.parent(w); ok {
+		fs.tags = append(fs.tags, functionTag{owner, -1, value})
 	}
 }
 

@@ -117,7 +117,7 @@ func (fs *functions) candidate(w *worker, i int, sym int32, ret dedup.Entry) {
 	fs.add(w, candidate{
 		candidateKey: candidateKey{sym, w.types.Proto(ret, fs.protos)},
 		signature:    fs.signature(w, ret),
-		scope:        int32(w.scope), at: s.at, flags: flags, tags: fs.tagsOf(i),
+		scope:        int32(w.scope), at: s.at, flags: flags, tags: fs.tagsOf(w, i),
 	})
 }
 
@@ -150,13 +150,48 @@ func (c *candidate) precedes(d *candidate) bool {
 	return c.at < d.at
 }
 
-func (fs *functions) tagsOf(owner int) []functionTag {
+// tagsOf returns the declaration tags of subprogram i: its own and those of its
+// abstract instance.
+func (fs *functions) tagsOf(w *worker, i int) []functionTag {
 	var tags []functionTag
-	for _, t := range fs.tags {
-		if int(t.owner) == owner {
-			tags = append(tags, t)
+	for range maxOrigins {
+		s := &fs.list[i]
+		for _, t := range fs.tags {
+			if int(t.owner) == i {
+				tags = append(tags, t)
+			}
+		}
+		for _, v := range w.declTags(s.chain) {
+			tags = append(tags, functionTag{int32(i), -1, v})
+		}
+		for n := s.first; n != 0; n = fs.params[n-1].next {
+			p := &fs.params[n-1]
+			for _, v := range w.declTags(p.chain) {
+				tags = append(tags, functionTag{int32(i), p.index, v})
+			}
+		}
+		var ok bool
+		if i, ok = find(fs.list, s.origin, func(s *subprogram) dwarf.Ref { return s.at }); !ok {
+			break
 		}
 	}
 	slices.SortStableFunc(tags, func(a, b functionTag) int { return int(a.component - b.component) })
 	return tags
+}
+
+// declTags returns the declaration tags of a chain of GCC's annotations.
+func (w *worker) declTags(first dwarf.Ref) []dedup.Name {
+	var values []dedup.Name
+	for n := 0; first != 0 && n < maxAnnotations; n++ {
+		links := w.annotations.links
+		i, ok := find(links, first, func(a *annotation) dwarf.Ref { return a.at })
+		if !ok {
+			break
+		}
+		if !links[i].isType && links[i].value != 0 {
+			values = append(values, links[i].value)
+		}
+		first = links[i].next
+	}
+	return values
 }

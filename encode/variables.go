@@ -10,6 +10,7 @@ import (
 // name from its declaration (DW_AT_specification) or abstract instance.
 type variables struct {
 	list        []variable
+	tags        []variableTag
 	definitions []definition               // of all units that this worker has read
 	declared    map[dedup.Name]declaration // those that a symbol may complete
 }
@@ -21,6 +22,7 @@ type variable struct {
 	name   dedup.Name
 	typ    dedup.Entry
 	addr   dwarf.Address
+	chain  dwarf.Ref // the first of GCC's annotations
 	flags  variableFlags
 }
 
@@ -42,6 +44,13 @@ type definition struct {
 	at    dwarf.Ref
 	addr  dwarf.Address
 	flags variableFlags
+	tags  []dedup.Name
+}
+
+// variableTag is a declaration tag of the variable at an entry.
+type variableTag struct {
+	at   dwarf.Ref
+	name dedup.Name
 }
 
 // declaration is the type that a unit declares a variable with which it does not
@@ -53,19 +62,20 @@ type declaration struct {
 	bound bool // its type has a size
 }
 
-func (vs *variables) begin(*worker) { vs.list = vs.list[:0] }
+func (vs *variables) begin(*worker) { vs.list, vs.tags = vs.list[:0], vs.tags[:0] }
 
 // variable keeps a DW_TAG_variable. Depth 1 is that of the unit's own.
 func (vs *variables) variable(w *worker, e *dwarf.Entry, depth int) {
 	if w.core.opts.Vars == VarsOff {
 		return
 	}
-	v := variable{at: e.Offset, name: w.name(e.Name()), typ: w.entry(e.Type())}
+	v := variable{at: e.Offset, name: w.name(e.Name()), typ: w.entry(e.Type()), chain: e.Annotation()}
 	if v.origin = e.AbstractOrigin(); v.origin == 0 {
 		if v.origin = e.Specification(); v.origin != 0 {
 			v.flags |= isSpecified
 		}
 	}
+	w.entry(v.origin) // which may be in another unit
 	if addr, ok := fixedAddress(e); ok && !w.borrowed {
 		v.addr = addr
 		v.flags |= isPlaced
@@ -80,6 +90,13 @@ func (vs *variables) variable(w *worker, e *dwarf.Entry, depth int) {
 		v.flags |= isStaticOf
 	}
 	vs.list = append(vs.list, v)
+}
+
+// annotation adds a declaration tag to the variable read last.
+func (vs *variables) annotation(_ *worker, value dedup.Name) {
+	if n := len(vs.list); n > 0 {
+		vs.tags = append(vs.tags, variableTag{vs.list[n-1].at, value})
+	}
 }
 
 // fixedAddress returns where a variable is if its location is an address, or an
@@ -119,13 +136,25 @@ func (vs *variables) end(w *worker) {
 			if v.flags&isStaticOf == 0 || extra {
 				vs.definitions = append(vs.definitions, definition{
 					name: v.name, class: w.types.Class(v.typ), scope: int32(w.scope),
-					at: v.at, addr: v.addr, flags: v.flags,
+					at: v.at, addr: v.addr, flags: v.flags, tags: vs.tagsOf(w, v),
 				})
 			}
 		case extra && v.flags&isExternal != 0:
 			vs.declare(w, v)
 		}
 	}
+}
+
+// tagsOf returns the declaration tags of a variable, which they may have been
+// given where it was declared.
+func (vs *variables) tagsOf(w *worker, v variable) []dedup.Name {
+	tags := w.declTags(v.chain)
+	for _, t := range vs.tags {
+		if t.at == v.at {
+			tags = append(tags, t.name)
+		}
+	}
+	return tags
 }
 
 // source returns a variable with what its declaration or abstract instance says

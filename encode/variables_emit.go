@@ -2,6 +2,7 @@ package encode
 
 import (
 	"math"
+	"slices"
 
 	"github.com/kdbg/kdbg/encode/internal/dedup"
 	"github.com/kdbg/kdbg/encode/internal/rawbtf"
@@ -24,6 +25,18 @@ func (em *emitter) variables(workers []*worker) error {
 	if err != nil {
 		return err
 	}
+	var unlisted []object
+	if c.opts.VarsExtra {
+		more := c.extras(list, declarations(workers), em.graph)
+		for _, o := range more {
+			if o.listed {
+				list = append(list, o)
+			} else {
+				unlisted = append(unlisted, o)
+			}
+		}
+		slices.SortFunc(list, func(a, b object) int { return a.compare(b.place) })
+	}
 	for len(list) > 0 {
 		n := 1
 		for n < len(list) && n < maxEntries && list[n].section == list[0].section {
@@ -31,6 +44,9 @@ func (em *emitter) variables(workers []*worker) error {
 		}
 		em.section(list[:n])
 		list = list[n:]
+	}
+	for i := range unlisted {
+		em.variable(&unlisted[i])
 	}
 	return nil
 }
@@ -58,7 +74,13 @@ func (em *emitter) variable(o *object) rawbtf.ID {
 		linkage = rawbtf.Global
 	}
 	em.stats.Variables++
-	return em.build.Var(em.name(o.name), typ, linkage)
+	id := em.build.Var(em.name(o.name), typ, linkage)
+	if em.core.opts.DeclTag {
+		for _, t := range o.at.tags {
+			em.build.DeclTag(em.name(t), id, -1, false)
+		}
+	}
+	return id
 }
 
 // bounded returns the number of a new type: the array n, or what is behind its

@@ -75,7 +75,7 @@ func (c *encoder) object(d definition, sizes *sizes) (o object, ok bool, err err
 		return o, false, nil
 	}
 	name := c.table.Bytes(d.name)
-	if c.hidden(name) {
+	if !c.opts.VarsExtra && hasHiddenPrefix(name) {
 		return o, false, nil
 	}
 	sym, named := vs.named(p, d.name)
@@ -112,10 +112,7 @@ func (o *object) measure(sizes *sizes, symbol uint64) {
 	}
 }
 
-func (c *encoder) hidden(name []byte) bool {
-	if c.opts.VarsExtra {
-		return false
-	}
+func hasHiddenPrefix(name []byte) bool {
 	return slices.ContainsFunc(hiddenPrefixes, func(p string) bool { return strings.HasPrefix(string(name), p) })
 }
 
