@@ -17,6 +17,7 @@ type abbrevs struct {
 	ops     []op
 	consts  []int64 // values of DW_FORM_implicit_const
 
+	file                       *File
 	off                        uint64 // of the table
 	version, addrSize, offSize int    // that sizes of forms depend on
 	valid                      bool
@@ -110,7 +111,7 @@ const noLimit = math.MaxUint64
 func (t *abbrevs) compile(u *Unit, slots slotSet, last uint64) error {
 	t.list, t.ops, t.consts = t.list[:0], t.ops[:0], t.consts[:0]
 	clear(t.others)
-	t.off, t.version, t.addrSize, t.offSize = u.abbrevOff, u.Version, u.addrSize, u.offSize
+	t.file, t.off, t.version, t.addrSize, t.offSize = u.file, u.abbrevOff, u.Version, u.addrSize, u.offSize
 	t.inOrder, t.valid = 0, false
 
 	sec := &u.file.abbrev
@@ -201,5 +202,5 @@ func (t *abbrevs) lookup(code uint64) *abbrev {
 
 // fits reports whether t is the table of u.
 func (t *abbrevs) fits(u *Unit) bool {
-	return t.valid && t.off == u.abbrevOff && t.version == u.Version && t.addrSize == u.addrSize && t.offSize == u.offSize
+	return t.valid && t.file == u.file && t.off == u.abbrevOff && t.version == u.Version && t.addrSize == u.addrSize && t.offSize == u.offSize
 }

@@ -138,6 +138,13 @@ func (e *Entry) ConstValue() Const { return e.constant(SlotConstValue) }
 // Encoding returns how to read the bytes of a base type (Encoding…).
 func (e *Entry) Encoding() int { return int(e.value(SlotEncoding)) }
 
+// Language returns the language of a unit (DW_LANG_*).
+func (e *Entry) Language() int { return int(e.value(SlotLanguage)) }
+
+// Inline returns whether a function was declared inline, and was inlined
+// (DW_INL_*).
+func (e *Entry) Inline() int { return int(e.value(SlotInline)) }
+
 // CallingConvention returns the calling convention of a function.
 func (e *Entry) CallingConvention() int { return int(e.value(SlotCallingConvention)) }
 
