@@ -31,14 +31,14 @@ func (c *encoder) extras(list []object, declared map[dedup.Name]declaration, g *
 			continue
 		case ok:
 			o.typ = g.Node(d.class, int(d.scope))
-		case before != nil && before.place == s.place && s.typ == elf.STT_OBJECT:
+		case before != nil && before.place == s.place && s.isAlias(name, before.size):
 			o.typ = before.typ
 		}
 		if o.typ == 0 {
 			continue
 		}
 		o.measure(sizes, s.size)
-		o.listed = o.size > 0 && o.size <= math.MaxUint32 && s.offset <= math.MaxUint32 &&
+		o.listed = !c.isCode(s.section) && o.size > 0 && o.size <= math.MaxUint32 && s.offset <= math.MaxUint32 &&
 			(before == nil || !before.overlaps(o)) && (after == nil || !o.overlaps(*after))
 		if n := len(more); n > 0 && more[n-1].overlaps(o) {
 			if more[n-1].name == o.name {
@@ -49,6 +49,19 @@ func (c *encoder) extras(list []object, declared map[dedup.Name]declaration, g *
 		more = append(more, o)
 	}
 	return more
+}
+
+// isAlias reports whether s is another name that the source gives a variable of
+// so many bytes at its place. A static of size 0 is there by chance; its symbol
+// ends in a number.
+func (s *variableSymbol) isAlias(name []byte, size uint64) bool {
+	return s.typ == elf.STT_OBJECT && bytes.IndexByte(name, '.') < 0 && (s.bind != elf.STB_LOCAL || s.size == size)
+}
+
+// isCode reports whether a section holds code. A variable that C declares there
+// is a label.
+func (c *encoder) isCode(section int) bool {
+	return c.variableSymbols.sections[section].Flags&elf.SHF_EXECINSTR != 0
 }
 
 // neighbours returns the last variable of list that is not behind p, and the

@@ -75,7 +75,7 @@ func (c *encoder) object(d definition, sizes *sizes) (o object, ok bool, err err
 		return o, false, nil
 	}
 	name := c.table.Bytes(d.name)
-	if !c.opts.VarsExtra && hasHiddenPrefix(name) {
+	if hasHiddenPrefix(name) {
 		return o, false, nil
 	}
 	sym, named := vs.named(p, d.name)
