@@ -254,7 +254,7 @@ func (f *formatter) charArray(v Value, n int) {
 func (f *formatter) quoted(b []byte, cut bool) {
 	f.out = append(f.out, '"')
 	for _, c := range b {
-		f.out = appendCChar(f.out, c, '"')
+		f.out = AppendCChar(f.out, c, '"')
 	}
 	f.out = append(f.out, '"')
 	if cut {
@@ -262,8 +262,8 @@ func (f *formatter) quoted(b []byte, cut bool) {
 	}
 }
 
-// appendCChar appends one character as C writes it between quotes.
-func appendCChar(out []byte, c, quote byte) []byte {
+// AppendCChar appends one character as C writes it between quotes.
+func AppendCChar(out []byte, c, quote byte) []byte {
 	switch {
 	case c == quote || c == '\\':
 		return append(out, '\\', c)

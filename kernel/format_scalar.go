@@ -121,7 +121,7 @@ func (v Value) bigInt() (*big.Int, bool) {
 func (f *formatter) char(v Value, u uint64, signed int64) {
 	f.number(v, u, signed)
 	f.print(" '")
-	f.out = append(appendCChar(f.out, byte(u), '\''), '\'')
+	f.out = append(AppendCChar(f.out, byte(u), '\''), '\'')
 }
 
 // pointer prints an address, its symbol, and the string a char * points to.

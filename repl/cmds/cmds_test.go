@@ -3,6 +3,7 @@ package cmds
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -79,6 +80,20 @@ func TestTable(t *testing.T) {
 				t.Errorf("%s: a line of the manual has %d columns: %s", c.Name, n, line)
 			}
 		}
+	}
+}
+
+// TestCompleteHostile completes names of a dump that would command a terminal.
+func TestCompleteHostile(t *testing.T) {
+	sym := Lookup("sym")
+	old := sym.Complete
+	defer func() { sym.Complete = old }()
+	sym.Complete = func(*Env, string) (int, []string) {
+		return 0, []string{"jiffies", "j\x1b[2J", "j\a", "j\x9b", "j\u009b1m", "j\u202ex", "j_größe"}
+	}
+	_, got := Complete(new(Env), "sym j")
+	if want := []string{"jiffies", "j_größe"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -30,7 +32,13 @@ func Complete(env *Env, line string) (start int, list []string) {
 	// Split trims blanks; a completer sees those at the end.
 	args = strings.TrimLeft(line[indent+len(name):], " \t")
 	start, list = c.Complete(env, args)
-	return len(line) - len(args) + start, list
+	return len(line) - len(args) + start, slices.DeleteFunc(list, unfit)
+}
+
+// unfit reports whether a name from a dump could do more on a terminal than show:
+// the line editor writes candidates as they are.
+func unfit(name string) bool {
+	return strings.ContainsFunc(name, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) })
 }
 
 // withPrefix returns the words of a list that begin with prefix.

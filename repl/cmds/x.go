@@ -236,7 +236,7 @@ func (e *Env) cell(d dump, b []byte) any {
 	case 't':
 		return fmt.Sprintf("%0*b", bits, u)
 	case 'c':
-		return fmt.Sprintf("%d %s", signed, quoteChar(byte(u)))
+		return fmt.Sprintf("%d %s", signed, quoted(latin1([]byte{byte(u)}), '\''))
 	case 'a':
 		return pointerCell{vmcore.Addr(u), e.Kernel.SymbolName(vmcore.Addr(u))}
 	}
@@ -256,15 +256,13 @@ func unsigned(l vmcore.Layout, b []byte) uint64 {
 	return l.Uint64(b)
 }
 
-// quoteChar writes a character as C does.
-func quoteChar(c byte) string {
-	switch {
-	case c == '\'' || c == '\\':
-		return `'\` + string(rune(c)) + `'`
-	case c >= ' ' && c < 0x7f:
-		return "'" + string(rune(c)) + "'"
+// quoted writes text, of which each character is a byte, as C does.
+func quoted(text string, quote byte) string {
+	out := []byte{quote}
+	for _, c := range text {
+		out = kernel.AppendCChar(out, byte(c), quote)
 	}
-	return fmt.Sprintf(`'\%03o'`, c)
+	return string(append(out, quote))
 }
 
 func (e *Env) writeRow(a vmcore.Addr, d dump, cells []any) error {
@@ -284,7 +282,7 @@ func (e *Env) writeRow(a vmcore.Addr, d dump, cells []any) error {
 			}
 		case string:
 			if d.format == 's' {
-				c = strconv.QuoteToASCII(c)
+				c = quoted(c, '"')
 			}
 			b.WriteString(c)
 		default:
