@@ -47,19 +47,35 @@ func (e *Error) Hint() string {
 }
 
 // Caret returns two lines: the expression, and under it a caret with a tilde
-// for each further byte at fault.
+// for each further character at fault. Of a long expression it is the part
+// around the fault.
 func (e *Error) Caret() string {
-	// Control characters would move the caret; each shows as one blank.
-	blank := func(r rune) rune {
+	const most = 60 // characters at fault, and as many on each side
+	pos := min(max(e.Pos, 0), len(e.Src))
+	end := min(max(e.End, pos), len(e.Src))
+	before, fault, behind := shown(e.Src[:pos]), shown(e.Src[pos:end]), shown(e.Src[end:])
+	if n := len(before); n > most {
+		before = append([]rune("…"), before[n-most:]...)
+	}
+	if len(fault) > most {
+		fault, behind = append(fault[:most:most], '…'), nil
+	}
+	if len(behind) > most {
+		behind = append(behind[:most:most], '…')
+	}
+	return string(before) + string(fault) + string(behind) + "\n" +
+		strings.Repeat(" ", len(before)) + "^" + strings.Repeat("~", max(len(fault)-1, 0))
+}
+
+// shown returns text as characters of one column each: a control character, which
+// would move the caret, is a blank.
+func shown(text string) []rune {
+	return []rune(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}
-	src := strings.Map(blank, strings.ToValidUTF8(e.Src, "?"))
-	pos := min(max(e.Pos, 0), len(src))
-	width := min(e.End, len(src)) - pos
-	return src + "\n" + strings.Repeat(" ", pos) + "^" + strings.Repeat("~", max(width-1, 0))
+	}, strings.ToValidUTF8(text, "?")))
 }
 
 func (e *Error) advise(hint string) *Error {
