@@ -125,12 +125,9 @@ func Encode(ctx context.Context, f *dwarf.File, opts *Options) (*Result, error) 
 		opts = &Options{}
 	}
 	c := &encoder{file: f, opts: opts, table: opts.Base.table()}
-	if err := c.selectUnits(); err != nil {
-		return nil, err
-	}
+	c.selectUnits()
 	c.names = newNameCache(f, c.table, opts.KABIPrefix, c.total)
-	c.functionSymbols = newFunctionSymbols(f, c.table)
-	c.variableSymbols = newVariableSymbols(f, c.table, opts)
+	c.readSymbols()
 	c.convention = conventions[f.Machine()]
 	workers, err := c.read(ctx)
 	if err != nil {
@@ -145,24 +142,30 @@ func Encode(ctx context.Context, f *dwarf.File, opts *Options) (*Result, error) 
 
 // selectUnits finds the units to read. Type units, and units of a supplementary
 // file, are read with those that refer to them.
-func (c *encoder) selectUnits() error {
+func (c *encoder) selectUnits() {
 	for _, u := range c.file.Units() {
-		if u.Type || u.Alt {
-			continue
+		if !u.Type && !u.Alt {
+			c.units = append(c.units, u)
+			c.total += int64(u.Size())
 		}
-		if len(c.opts.LangExclude) > 0 {
-			lang, err := u.Language()
-			if err != nil {
-				return err
-			}
-			if slices.Contains(c.opts.LangExclude, lang) {
-				continue
-			}
-		}
-		c.units = append(c.units, u)
-		c.total += int64(u.Size())
 	}
-	return nil
+}
+
+// excluded reports whether a unit is in a language to leave out.
+func (c *encoder) excluded(u *dwarf.Unit) (bool, error) {
+	if len(c.opts.LangExclude) == 0 {
+		return false, nil
+	}
+	lang, err := u.Language()
+	return slices.Contains(c.opts.LangExclude, lang), err
+}
+
+// readSymbols reads the symbol table, once for functions and once for variables.
+func (c *encoder) readSymbols() {
+	var wait sync.WaitGroup
+	wait.Go(func() { c.functionSymbols = newFunctionSymbols(c.file, c.table) })
+	c.variableSymbols = newVariableSymbols(c.file, c.table, c.opts)
+	wait.Wait()
 }
 
 // read walks all units with several workers.

@@ -94,6 +94,15 @@ func (c *shortCache) name(text []byte, names *nameCache) dedup.Name {
 	return slot.name
 }
 
+// recentNames are names that a worker met lately. Units of a kernel include
+// the same headers, and this table fits the cache next to the processor.
+type recentNames [1 << recentBits]struct {
+	ref  dwarf.StringRef
+	name dedup.Name
+}
+
+const recentBits = 13
+
 // name interns a name.
 func (w *worker) name(s dwarf.StringRef) dedup.Name {
 	if s == 0 {
@@ -103,5 +112,9 @@ func (w *worker) name(s dwarf.StringRef) dedup.Name {
 	if inside := uint64(s) - 1<<stringRefSpace - uint64(w.start); inside < uint64(w.end-w.start) {
 		return w.short.name(w.core.file.String(s), w.core.names)
 	}
-	return w.core.names.name(s)
+	slot := &w.recent[uint64(s)*fibonacci>>(64-recentBits)]
+	if slot.ref != s {
+		slot.ref, slot.name = s, w.core.names.name(s)
+	}
+	return slot.name
 }

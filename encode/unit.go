@@ -16,6 +16,7 @@ type worker struct {
 	reader dwarf.Reader
 	types  *dedup.Unit // the types of the unit being read
 	short  shortCache
+	recent recentNames
 
 	start, end dwarf.Ref   // of the unit being read
 	base       dedup.Entry // what is added to an offset in it
@@ -75,6 +76,9 @@ func (w *worker) entry(ref dwarf.Ref) dedup.Entry {
 // read reads the unit of a scope, or puts it aside if it cannot be read alone.
 func (w *worker) read(scope int) error {
 	u := w.core.units[scope]
+	if skip, err := w.core.excluded(u); skip || err != nil {
+		return err
+	}
 	w.reset(scope, dedup.Entry(u.End-u.Offset))
 	err := w.walk(u, 0)
 	u.Release()
@@ -209,6 +213,7 @@ func (w *worker) readForeign(ctx context.Context, workers []*worker) error {
 		return nil
 	}
 	slices.Sort(scopes)
+	w.types = w.core.table.NewUnit() // it has been used for later units
 	g := group{core: w.core, index: make(map[*dwarf.Unit]bool)}
 	for _, s := range scopes {
 		g.add(w.core.units[s], s)

@@ -31,7 +31,7 @@ func (t *Table) Resolve() (*Graph, error) {
 	seen := t.seen()
 	ambiguous := g.define(seen)
 	if len(ambiguous) > 0 || t.hasPrivate() {
-		g.split = newSplit(g, seen, ambiguous)
+		g.split = newSplit(g, ambiguous)
 	}
 	g.list(seen)
 	return g, nil

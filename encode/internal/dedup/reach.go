@@ -20,21 +20,65 @@ func (b bitset) key() string {
 
 // findReach finds for each class the ambiguous names that can be reached from
 // it, whatever the bindings: a set for each strongly connected component.
-func (s *split) findReach(seen []Class, ambiguous map[Class][]Class) {
+func (s *split) findReach(ambiguous map[Class][]Class) {
 	s.reach = make([]uint32, s.bound)
 	s.sets = []bitset{nil}
 	if len(s.ambiguous) == 0 {
 		return
 	}
-	r := reacher{split: s, defs: ambiguous, numbers: map[string]uint32{"": 0}, index: make([]uint32, s.bound), low: make([]uint32, s.bound)}
-	for _, scope := range s.table.scopes {
-		for _, c := range scope.classes {
-			if r.index[c] == 0 {
-				r.visit(c)
+	r := reacher{
+		split: s, defs: ambiguous, numbers: map[string]uint32{"": 0},
+		index: make([]uint32, s.bound), low: make([]uint32, s.bound),
+	}
+	r.affected = s.ancestors(s.ambiguous, true)
+	for c, yes := range r.affected {
+		if yes && r.index[c] == 0 {
+			r.visit(Class(c))
+		}
+	}
+}
+
+// ancestors marks the classes from which one of the given can be reached, if
+// byName is set also by way of the definitions of names.
+func (s *split) ancestors(of []Class, byName bool) []bool {
+	marked := make([]bool, s.bound)
+	for _, c := range of {
+		marked[c] = true
+	}
+	for changed := true; changed; {
+		changed = false
+		for c := range s.table.all() {
+			if !marked[c] && s.refersTo(c, marked, byName) {
+				marked[c] = true
+				changed = true
 			}
 		}
 	}
-	_ = seen
+	return marked
+}
+
+func (s *split) refersTo(c Class, marked []bool, byName bool) bool {
+	if m := s.g.meaning[c]; m != 0 {
+		return byName && marked[m]
+	}
+	words := s.table.class(c).words
+	switch k := Kind(words[0] >> kindShift & kindMask); k {
+	case Ptr, Const, Volatile, Restrict, Typedef, TypeTag, Array, DeclTag:
+		return marked[words[2]]
+	case Struct, Union:
+		for i := 4; i < len(words); i += 3 {
+			if marked[words[i]] {
+				return true
+			}
+		}
+	case FuncProto:
+		for i := 2; i < len(words); i += 2 {
+			if marked[words[i]] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // reacher is Tarjan's algorithm for strongly connected components, without
@@ -42,12 +86,12 @@ func (s *split) findReach(seen []Class, ambiguous map[Class][]Class) {
 type reacher struct {
 	*split
 	defs       map[Class][]Class
+	affected   []bool            // classes that reach a name
 	numbers    map[string]uint32 // of sets
 	index, low []uint32
 	next       uint32
 	open       []Class // visited, component not known yet
 	calls      []call
-	sets       []bitset
 }
 
 type call struct {
@@ -69,7 +113,7 @@ func (r *reacher) visit(c Class) {
 		to := top.refs[0]
 		top.refs = top.refs[1:]
 		switch {
-		case to == 0:
+		case !r.affected[to]:
 		case r.index[to] == 0:
 			r.enter(to)
 		case r.low[to] == closed:

@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 )
 
@@ -10,8 +11,8 @@ import (
 // apart until each refers to the same blocks. Classes with private references
 // begin together with all that look alike but for their references, since such a
 // class is often the same as one that another unit refers to by name.
-func (s *split) refine(seen []Class) {
-	nodes, block := s.blocks(seen)
+func (s *split) refine() {
+	nodes, block := s.blocks()
 	if len(nodes) == 0 {
 		return
 	}
@@ -19,39 +20,32 @@ func (s *split) refine(seen []Class) {
 }
 
 // blocks returns the nodes to partition and the blocks that they begin in.
-func (s *split) blocks(seen []Class) ([]Node, map[Node]uint32) {
+func (s *split) blocks() ([]Node, map[Node]uint32) {
 	block := make(map[Node]uint32)
 	var nodes []Node
-	add := func(n Node, b uint32) {
-		if _, ok := block[n]; !ok {
-			block[n] = b
-			nodes = append(nodes, n)
-		}
-	}
-	alike := s.alike(seen)
+	alike := s.alike()
 	byLabel := make(map[string]uint32)
-	start := func(c Class) uint32 {
-		if !alike[c] {
-			return uint32(c)
+	add := func(n Node, c Class) {
+		b := uint32(c)
+		if alike[c] {
+			label := fmt.Sprint(s.table.label(nil, c))
+			if old, ok := byLabel[label]; ok {
+				b = old
+			} else {
+				byLabel[label] = b
+			}
 		}
-		label := string(s.table.label(nil, c))
-		b, ok := byLabel[label]
-		if !ok {
-			b = uint32(c)
-			byLabel[label] = b
-		}
-		return b
+		block[n] = b
+		nodes = append(nodes, n)
 	}
 	for v := range s.variants {
 		if s.variants[v].goes == uint32(v) {
-			add(Node(s.bound+v), start(s.variants[v].class))
+			add(Node(s.bound+v), s.variants[v].class)
 		}
 	}
-	for _, scope := range s.table.scopes {
-		for _, c := range scope.classes {
-			if alike[c] && len(s.byClass[c]) == 0 && s.g.meaning[c] == 0 {
-				add(Node(c), start(c))
-			}
+	for c := range alike {
+		if len(s.byClass[c]) == 0 && s.g.meaning[c] == 0 {
+			add(Node(c), c)
 		}
 	}
 	return nodes, block
@@ -59,64 +53,59 @@ func (s *split) blocks(seen []Class) ([]Node, map[Node]uint32) {
 
 // alike returns the classes from which a private reference can be reached, and
 // those that differ from one of them in what they refer to only.
-func (s *split) alike(seen []Class) map[Class]bool {
+func (s *split) alike() map[Class]bool {
 	alike := make(map[Class]bool)
-	if !s.table.hasPrivate() {
-		return alike
-	}
-	from := make(map[Class][]Class)
-	var all []Class
-	met := make([]bool, s.bound)
-	for _, scope := range s.table.scopes {
-		for _, c := range scope.classes {
-			if !met[c] {
-				met[c] = true
-				all = append(all, c)
-				for _, to := range refs(nil, s.table.class(c).words) {
-					from[to] = append(from[to], c)
-				}
-			}
-		}
-	}
-	var work []Class
+	var private []Class
 	for _, scope := range s.table.scopes {
 		for _, p := range scope.private {
-			work = append(work, p.from, p.to)
+			private = append(private, p.from)
+			alike[p.to] = true
 		}
 	}
-	labels := make(map[string]bool)
-	for len(work) > 0 {
-		c := work[len(work)-1]
-		work = work[:len(work)-1]
-		if alike[c] {
+	if len(private) == 0 {
+		return alike
+	}
+	for c, yes := range s.ancestors(private, false) {
+		if yes && s.g.meaning[c] == 0 {
+			alike[Class(c)] = true
+		}
+	}
+	labels := make(map[uint64]bool)
+	var words []uint32
+	for c := range alike {
+		words = s.table.label(words[:0], c)
+		labels[hashWords(words)] = true
+	}
+	for c := range s.table.all() {
+		if s.g.meaning[c] != 0 {
 			continue
 		}
-		alike[c] = true
-		if s.table.class(c).kind() != private {
-			labels[string(s.table.label(nil, c))] = true
-		}
-		work = append(work, from[c]...)
-	}
-	for _, c := range all {
-		if labels[string(s.table.label(nil, c))] {
+		words = s.table.label(words[:0], c)
+		if labels[hashWords(words)] {
 			alike[c] = true
 		}
 	}
-	_ = seen
 	return alike
 }
 
 // label appends the words of c without what it refers to.
-func (t *Table) label(key []byte, c Class) []byte {
-	words := t.class(c).words
-	names, plain := layoutOf(t.class(c).kind())
-	for i, w := range words {
-		if !names(i) && !plain(i) {
-			w = 0
+func (t *Table) label(list []uint32, c Class) []uint32 {
+	at := len(list)
+	list = append(list, t.class(c).words...)
+	words := list[at:]
+	switch Kind(words[0] >> kindShift & kindMask) {
+	case Ptr, Const, Volatile, Restrict, Typedef, TypeTag, Array, DeclTag:
+		words[2] = 0
+	case Struct, Union:
+		for i := 4; i < len(words); i += 3 {
+			words[i] = 0
 		}
-		key = binary.LittleEndian.AppendUint32(key, w)
+	case FuncProto:
+		for i := 2; i < len(words); i += 2 {
+			words[i] = 0
+		}
 	}
-	return key
+	return list
 }
 
 // partition refines blocks until they are stable, and returns them.

@@ -51,7 +51,7 @@ type variant struct {
 }
 
 // newSplit splits what ambiguous names and private references require.
-func newSplit(g *Graph, seen []Class, ambiguous map[Class][]Class) *split {
+func newSplit(g *Graph, ambiguous map[Class][]Class) *split {
 	s := &split{
 		g: g, table: g.table, bound: int(g.table.bound()), number: make(map[Class]int),
 		patterns: make(map[string]uint32), memo: make(map[uint64]uint32),
@@ -64,10 +64,10 @@ func newSplit(g *Graph, seen []Class, ambiguous map[Class][]Class) *split {
 		s.number[name] = i
 	}
 	s.bind(ambiguous)
-	s.findReach(seen, ambiguous)
+	s.findReach(ambiguous)
 	s.makeVariants()
 	s.settle()
-	s.refine(seen)
+	s.refine()
 	return s
 }
 

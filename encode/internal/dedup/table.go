@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"iter"
 	"math/bits"
 	"slices"
 	"sync"
@@ -202,6 +203,19 @@ func (sh *classShard) place(slot classSlot) {
 		i = (i + 1) & mask
 	}
 	sh.slots[i] = slot
+}
+
+// all yields the classes of t, not those of its base.
+func (t *Table) all() iter.Seq[Class] {
+	return func(yield func(Class) bool) {
+		for k := range t.shards {
+			for i := range uint32(t.shards[k].list.n) {
+				if !yield(Class(t.first + (i+1)*classShards + uint32(k))) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // see records that c occurs at order.

@@ -14,17 +14,24 @@ type Unit struct {
 
 	types    []local
 	children []child
-	slots    []uint32 // by entry: number in types, if types says the same
+	slots    []uint32 // by entry>>slotShift: number in types of the last type there
 	words    []uint32 // records being put together, innermost last
 
-	cache []cacheSlot
-	seen  []uint32 // by class: the last pass that met it
-	means []Class  // by name-only class: the definition met in that pass
-	pass  uint32
-	list  []Class
-	priv  []privateRef
-	depth int
-	err   error
+	cache  []cacheSlot
+	unary  [numUnary][]Class // by what they refer to: records of that and nothing else
+	seen   []uint64          // bit set of the classes that this worker has seen
+	means  []meaning         // by name-only class
+	pass   uint32
+	protos []Class // function types made by Proto
+	priv   []privateRef
+	depth  int
+	err    error
+}
+
+// meaning is the definition that a name was found to have in a pass.
+type meaning struct {
+	pass uint32
+	def  Class
 }
 
 // local is a type of the unit.
@@ -63,18 +70,32 @@ const synthetic Entry = 1 << 31
 type cacheSlot struct {
 	hash  uint32
 	class Class
-	is    *class
+	words []uint32
 }
 
 const (
 	cacheSize  = 1 << 16
-	cacheProbe = 4
+	cacheProbe = 2
+	slotShift  = 2       // few types take less than four bytes
 	maxDepth   = 1 << 12 // of references from type to type that end at no name
 )
 
-// NewUnit returns a Unit that interns into t.
+// Indices of Unit.unary.
+const (
+	unaryPtr = iota
+	unaryConst
+	unaryVolatile
+	unaryRestrict
+	unaryStruct // the name-only classes, by name
+	unaryUnion
+	unaryEnum
+	numUnary
+)
+
+// NewUnit returns a Unit that interns into t. It has to be reset for units in the
+// order of their numbers.
 func (t *Table) NewUnit() *Unit {
-	return &Unit{table: t, cache: make([]cacheSlot, cacheSize+cacheProbe)}
+	return &Unit{table: t, cache: make([]cacheSlot, cacheSize)}
 }
 
 // Reset empties u for the unit of the given number, whose entries are below end.
@@ -84,16 +105,16 @@ func (u *Unit) Reset(scope int, end Entry) {
 	u.types = u.types[:0]
 	u.children = u.children[:0]
 	u.words = u.words[:0]
-	u.list = u.list[:0]
+	u.protos = u.protos[:0]
 	u.priv = u.priv[:0]
 	u.err = nil
-	if int(end) > len(u.slots) {
-		u.slots = make([]uint32, int(end)+int(end)/4)
+	if need := int(end>>slotShift) + 1; need > len(u.slots) {
+		u.slots = make([]uint32, need+need/4)
 	}
 }
 
-// Add enters a type and returns its number in the unit. Types may be referred to
-// before they are entered. An entry of 0 makes one that [Unit.Synthetic] alone
+// Add enters a type and returns its number in the unit. Types are entered in the
+// order of their entries, and may be referred to before. An entry of 0 makes one that [Unit.Synthetic] alone
 // refers to.
 func (u *Unit) Add(e Entry, t Type) int {
 	n := len(u.types)
@@ -104,8 +125,8 @@ func (u *Unit) Add(e Entry, t Type) int {
 	if t.Declaration {
 		l.flags |= isDeclaration
 	}
-	if int(e) < len(u.slots) {
-		u.slots[e] = uint32(n)
+	if i := int(e >> slotShift); e != 0 && i < len(u.slots) {
+		u.slots[i] = uint32(n)
 	}
 	u.types = append(u.types, l)
 	return n
@@ -162,12 +183,21 @@ func (u *Unit) local(e Entry) (int, bool) {
 	if e&synthetic != 0 {
 		return int(e &^ synthetic), true
 	}
-	if int(e) < len(u.slots) {
-		if n := int(u.slots[e]); n < len(u.types) && u.types[n].entry == e {
-			return n, true
-		}
+	i := int(e >> slotShift)
+	if i >= len(u.slots) {
+		return 0, false
 	}
-	return 0, false
+	n := int(u.slots[i])
+	if n >= len(u.types) {
+		return 0, false
+	}
+	for u.types[n].entry != e { // those before it in the slot, synthetic ones between
+		if n == 0 || u.types[n].entry != 0 && u.types[n].entry>>slotShift != e>>slotShift {
+			return 0, false
+		}
+		n--
+	}
+	return n, true
 }
 
 // Intern interns all types of the unit. Afterwards Class and Proto can be used,
@@ -189,7 +219,7 @@ func (u *Unit) Intern() error {
 // local types of functions as a rule. References to these cannot be made by
 // name. It reports whether there were any more; then all classes are void.
 func (u *Unit) splitNames() bool {
-	u.nextPass()
+	u.pass++
 	found := false
 	for n := range u.types {
 		l := &u.types[n]
@@ -197,7 +227,7 @@ func (u *Unit) splitNames() bool {
 		if k == 0 || l.name == 0 || l.flags&(isDeclaration|isPrivate) != 0 {
 			continue
 		}
-		if old, met := u.meet(l.edge, l.class); met && old != l.class {
+		if u.meet(l.edge, l.class) != l.class {
 			u.privatize(k, l.name)
 			found = true
 		}
@@ -220,21 +250,17 @@ func (u *Unit) privatize(k Kind, name Name) {
 	}
 }
 
-// nextPass forgets what meet was told.
-func (u *Unit) nextPass() { u.pass++ }
-
-// meet remembers c for a class and returns what was remembered in this pass.
-func (u *Unit) meet(key, c Class) (old Class, met bool) {
-	if int(key) >= len(u.seen) {
-		size := int(key) + int(key)/2
-		u.seen = append(u.seen, make([]uint32, size-len(u.seen))...)
-		u.means = append(u.means, make([]Class, size-len(u.means))...)
+// meet says that a name has a definition, and returns the first that it had in
+// this pass.
+func (u *Unit) meet(name, def Class) Class {
+	if int(name) >= len(u.means) {
+		u.means = append(u.means, make([]meaning, int(name)+int(name)/2-len(u.means))...)
 	}
-	if u.seen[key] == u.pass {
-		return u.means[key], true
+	m := &u.means[name]
+	if m.pass != u.pass {
+		*m = meaning{u.pass, def}
 	}
-	u.seen[key], u.means[key] = u.pass, c
-	return c, false
+	return m.def
 }
 
 // Class returns the class of the type at e. A type that the unit does not have is
@@ -259,34 +285,37 @@ func (u *Unit) Proto(ret Entry, params []Child) Class {
 		u.words = append(u.words, uint32(p.Name), uint32(c))
 	}
 	c := u.finish(base)
-	u.list = append(u.list, c)
+	u.protos = append(u.protos, c)
 	return c
 }
 
 // Commit makes the types of the unit part of the result.
 func (u *Unit) Commit() {
-	u.nextPass()
-	protos := len(u.list)
-	order := uint64(u.scope) << 32
+	list := make([]Class, 0, len(u.types)+len(u.protos))
 	for n := range u.types {
-		l := &u.types[n]
-		if l.class == 0 {
-			continue
-		}
-		if _, met := u.meet(l.class, 0); !met {
-			u.table.class(l.class).see(order | uint64(len(u.list)))
-			u.list = append(u.list, l.class)
+		if c := u.types[n].class; c != 0 {
+			u.see(c, len(list))
+			list = append(list, c)
 		}
 	}
-	for _, c := range u.list[:protos] {
-		if _, met := u.meet(c, 0); !met {
-			u.list = append(u.list, c)
-		}
-	}
+	list = append(list, u.protos...)
 	for i := range u.priv {
 		u.priv[i].to = u.types[u.priv[i].to].class
 	}
-	u.table.addScope(int(u.scope), scope{classes: slices.Clone(u.list[protos:]), private: slices.Clone(u.priv)})
+	u.table.addScope(int(u.scope), scope{classes: list, private: slices.Clone(u.priv)})
+}
+
+// see records that c is number n in the unit. Only the first time counts, as a
+// Unit is used for units of ascending numbers.
+func (u *Unit) see(c Class, n int) {
+	i := int(c >> 6)
+	if i >= len(u.seen) {
+		u.seen = append(u.seen, make([]uint64, i+i/2+1-len(u.seen))...)
+	}
+	if bit := uint64(1) << (c & 63); u.seen[i]&bit == 0 {
+		u.seen[i] |= bit
+		u.table.class(c).see(uint64(u.scope)<<32 | uint64(n))
+	}
 }
 
 // addScope keeps what is known of a unit.
@@ -322,7 +351,7 @@ func (u *Unit) edge(n int) Class {
 	case k != 0 && l.flags&isPrivate != 0:
 		l.edge = u.private(n)
 	case k != 0 && l.name != 0:
-		l.edge = u.record(uint32(k)<<kindShift, uint32(l.name), 0)
+		l.edge = u.unaryRecord(unaryStruct+int(k-structName), k, uint32(l.name), 0)
 	case l.flags&isBusy != 0:
 		// A cycle that no name cuts: typedefs of typedefs, in no language but in
 		// files made to break readers.
@@ -351,6 +380,21 @@ func (u *Unit) private(n int) Class {
 	return c
 }
 
+// unaryRecord interns a record of a kind that has but one word to tell, a name
+// or a class. These are most of all records.
+func (u *Unit) unaryRecord(index int, k Kind, name, ref uint32) Class {
+	at := name | ref // one of them is 0
+	list := u.unary[index]
+	if int(at) >= len(list) {
+		list = append(list, make([]Class, int(at)+int(at)/2+1-len(list))...)
+		u.unary[index] = list
+	}
+	if list[at] == 0 {
+		list[at] = u.record(uint32(k)<<kindShift, name, ref)
+	}
+	return list[at]
+}
+
 // record interns a record of three words.
 func (u *Unit) record(a, b, c uint32) Class {
 	base := len(u.words)
@@ -363,17 +407,17 @@ func (u *Unit) finish(base int) Class {
 	words := u.words[base:]
 	u.words = u.words[:base]
 	hash := hashWords(words)
-	slots := u.cache[hash%cacheSize:][:cacheProbe]
+	slots := u.cache[hash%(cacheSize/cacheProbe)*cacheProbe:][:cacheProbe]
 	tag := uint32(hash >> 32)
 	for i := range slots {
-		if slots[i].hash == tag && slots[i].class != 0 && slices.Equal(slots[i].is.words, words) {
-			return slots[i].class
+		if s := &slots[i]; s.hash == tag && slices.Equal(s.words, words) {
+			return s.class
 		}
 	}
 	c := u.table.intern(words, hash)
 	if c != 0 {
 		copy(slots[1:], slots)
-		slots[0] = cacheSlot{tag, c, u.table.class(c)}
+		slots[0] = cacheSlot{tag, c, u.table.class(c).words}
 	}
 	return c
 }
@@ -411,12 +455,18 @@ func (u *Unit) build(n int) Class {
 		k |= flagBit
 	}
 	switch l.kind {
-	case Ptr, Const, Volatile, Restrict, Typedef, TypeTag, Array:
-		ref := u.refer(l.ref)
-		if l.kind == Array {
-			return u.record(k, l.size, uint32(ref))
-		}
-		return u.record(k, uint32(l.name), uint32(ref))
+	case Ptr:
+		return u.unaryRecord(unaryPtr, Ptr, 0, uint32(u.refer(l.ref)))
+	case Const:
+		return u.unaryRecord(unaryConst, Const, 0, uint32(u.refer(l.ref)))
+	case Volatile:
+		return u.unaryRecord(unaryVolatile, Volatile, 0, uint32(u.refer(l.ref)))
+	case Restrict:
+		return u.unaryRecord(unaryRestrict, Restrict, 0, uint32(u.refer(l.ref)))
+	case Typedef, TypeTag:
+		return u.record(k, uint32(l.name), uint32(u.refer(l.ref)))
+	case Array:
+		return u.record(k, l.size, uint32(u.refer(l.ref)))
 	}
 	if name := l.kind.namer(); name != 0 && l.flags&isDeclaration != 0 {
 		if l.name == 0 {
