@@ -51,7 +51,7 @@ func (f *File) noAlt() string {
 	if f.altName == "" {
 		return "reference to a supplementary file, but the file names none"
 	}
-	return fmt.Sprintf("reference to the supplementary file %s (build ID as named in the file), which is not found", f.altName)
+	return fmt.Sprintf("reference to the supplementary file %s, which is not found or has another build ID", f.altName)
 }
 
 // places are where the supplementary file of the file of that name may be: where

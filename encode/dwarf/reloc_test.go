@@ -137,3 +137,49 @@ func TestSymbols(t *testing.T) {
 		}
 	}
 }
+
+// TestDifferences reads what riscv and loongarch leave to the linker: the
+// difference of two labels, as a pair of relocations.
+func TestDifferences(t *testing.T) {
+	type pair struct {
+		off      int
+		add, sub uint32
+	}
+	for _, tt := range []struct {
+		name    string
+		machine elf.Machine
+		pairs   []pair
+	}{
+		{"riscv64", elf.EM_RISCV, []pair{{0, 33, 37}, {1, 34, 38}, {3, 35, 39}, {7, 36, 40}, {15, 53, 52}, {16, 60, 61}}},
+		{"loongarch64", elf.EM_LOONGARCH, []pair{{0, 47, 52}, {1, 48, 53}, {3, 50, 55}, {7, 51, 56}, {16, 107, 108}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := dwarftest.File{Machine: tt.machine, Type: elf.ET_REL, Sections: alloc(), Symbols: []dwarftest.Symbol{
+				{Name: "from", Section: ".text", Value: 0x10}, {Name: "to", Section: ".text", Value: 0x15},
+			}}
+			// The values begin behind the header of the unit and the code of the entry.
+			d.Info = "unit\ncompile_unit 0x2001:data1=0 0x2002:data2=0 0x2003:data4=0 byte_size:data8=0 count:data1=0x80 bit_size:udata={80 80 00}"
+			const begin, from, to = 13, 4, 5 // symbols 1 to 3 are those of sections
+			var table []byte
+			for _, p := range tt.pairs {
+				for _, r := range []struct {
+					typ uint32
+					sym int
+				}{{p.add, to}, {p.sub, from}} {
+					table = d.Order().AppendUint64(table, uint64(begin+p.off))
+					table = d.Order().AppendUint64(table, uint64(r.sym)<<32|uint64(r.typ))
+					table = d.Order().AppendUint64(table, 0)
+				}
+			}
+			d.Relocs = map[string][]byte{".debug_info": table}
+			got, err := dump(assemble(t, d))
+			want := "compile_unit size=5 bits=5 count=133\n"
+			if tt.machine == elf.EM_LOONGARCH {
+				want = "compile_unit size=5 bits=5 count=128\n"
+			}
+			if err != nil || got != want {
+				t.Errorf("read %q, %v, want %q", got, err, want)
+			}
+		})
+	}
+}

@@ -19,7 +19,8 @@
 // hexadecimal bytes and of addr:, uleb:, sleb:, u2:, u4: and u8: with a number.
 // The indexed forms take what they refer to (strx1="a" addrx=0x1000), which goes
 // into .debug_str_offsets and .debug_addr. An indirect form is written
-// attribute:indirect/form=value.
+// attribute:indirect/form=value. Attributes and forms may be numbers
+// (0x2001), and any value may be bytes in braces as it is in the file.
 package dwarftest
 
 import (
@@ -45,6 +46,8 @@ type File struct {
 
 	Sections []Section // further ones, such as .text, or .debug_loclists as bytes
 	Symbols  []Symbol
+	// Relocs are further relocations (SHT_RELA) of a debugging section, by its name.
+	Relocs map[string][]byte
 	// ManySections puts so many sections in front that indices of the others do
 	// not fit 16 bits.
 	ManySections bool

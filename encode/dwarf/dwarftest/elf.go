@@ -177,7 +177,7 @@ func (w *writer) symbolSize() int {
 // relocs adds the relocations of a section. The machines that have 32-bit
 // addresses here keep addends in place (SHT_REL).
 func (w *writer) relocs(section string, relocs []relocation) {
-	if len(relocs) == 0 {
+	if len(relocs) == 0 && w.file.Relocs[section] == nil {
 		return
 	}
 	f, target := w.file, w.index[section]
@@ -199,6 +199,7 @@ func (w *writer) relocs(section string, relocs []relocation) {
 		w.put(&b, 8, uint64(sym)<<32|uint64(typ))
 		w.put(&b, 8, r.addend)
 	}
+	b.Write(f.Relocs[section])
 	s := outSection{name: ".rela" + section, typ: elf.SHT_RELA, data: b.Bytes(), link: w.index[".symtab"], info: target, entsize: 24}
 	if f.ELF32 {
 		s.name, s.typ, s.entsize = ".rel"+section, elf.SHT_REL, 8

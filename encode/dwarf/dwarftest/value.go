@@ -14,6 +14,15 @@ import (
 func (a *assembler) value(form dwarf.Form, value string) {
 	u, o := &a.unit, a.section(a.unit.section)
 	switch form {
+	case dwarf.FormBlock1, dwarf.FormBlock2, dwarf.FormBlock4, dwarf.FormBlock, dwarf.FormExprloc:
+		a.block(form, value)
+		return
+	}
+	if strings.HasPrefix(value, "{") {
+		o.Write(a.bytes(value).Bytes())
+		return
+	}
+	switch form {
 	case dwarf.FormFlagPresent:
 	case dwarf.FormData1, dwarf.FormFlag:
 		a.put(o, 1, number(value))
@@ -68,10 +77,8 @@ func (a *assembler) value(form dwarf.Form, value string) {
 		a.ref(value, size, -1)
 	case dwarf.FormSecOffset:
 		a.put(o, u.offSize, number(value))
-	case dwarf.FormBlock1, dwarf.FormBlock2, dwarf.FormBlock4, dwarf.FormBlock, dwarf.FormExprloc:
-		a.block(form, value)
 	default:
-		panic(fmt.Sprintf("form %#x has no text", uint16(form)))
+		panic(fmt.Sprintf("the value of form %#x must be bytes", uint16(form)))
 	}
 }
 
