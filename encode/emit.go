@@ -23,9 +23,13 @@ type emitter struct {
 // emit writes types, functions and variables.
 func (c *encoder) emit(workers []*worker, g *dedup.Graph) (*Result, error) {
 	em := &emitter{core: c, graph: g, ids: make([]rawbtf.ID, g.Bound()), strs: make([]rawbtf.Str, c.table.NameBound())}
-	em.build = rawbtf.NewBuilder(&rawbtf.BuilderOptions{
-		Order: c.file.Layout().Order, Layout: c.opts.Layout, SizeHint: 32 * len(g.All()),
-	})
+	opts := rawbtf.BuilderOptions{Order: c.file.Layout().Order, Layout: c.opts.Layout, SizeHint: 32 * len(g.All())}
+	if base := c.opts.Base; base != nil {
+		opts.Base, em.index = base.blob, base.index
+		em.reuse(base)
+	}
+	em.build = rawbtf.NewBuilder(&opts)
+	first := em.build.Next()
 	em.types()
 	if err := em.functions(workers); err != nil {
 		return nil, err
@@ -34,8 +38,8 @@ func (c *encoder) emit(workers []*worker, g *dedup.Graph) (*Result, error) {
 		return nil, err
 	}
 	r := &Result{Stats: em.stats}
-	r.Stats.Units, r.Stats.Bytes, r.Stats.Types = len(c.units), c.total, int(em.build.Next())-1
-	if em.build.Next() == 1 {
+	r.Stats.Units, r.Stats.Bytes, r.Stats.Types = len(c.units), c.total, int(em.build.Next()-first)
+	if em.build.Next() == first {
 		return r, nil
 	}
 	var err error
@@ -43,11 +47,25 @@ func (c *encoder) emit(workers []*worker, g *dedup.Graph) (*Result, error) {
 	return r, err
 }
 
-// types numbers all types of the units, and writes them.
+// reuse gives the types that the base has the numbers that they have there.
+func (em *emitter) reuse(base *Base) {
+	for n := range em.ids {
+		if c := em.graph.Base(dedup.Node(n)); c != 0 {
+			em.ids[n] = base.ids[c]
+		}
+	}
+}
+
+// types numbers all types of the units that the base lacks, and writes them.
 func (em *emitter) types() {
 	next := em.build.Next()
 	arrays := false
+	var list []dedup.Node
 	for _, n := range em.graph.All() {
+		if em.ids[n] != 0 {
+			continue
+		}
+		list = append(list, n)
 		em.ids[n] = next
 		next++
 		switch r := em.graph.Record(n); {
@@ -61,7 +79,7 @@ func (em *emitter) types() {
 	if needInt {
 		em.index = next
 	}
-	for _, n := range em.graph.All() {
+	for _, n := range list {
 		em.write(n)
 	}
 	if needInt {

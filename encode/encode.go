@@ -38,10 +38,10 @@ const (
 type Arrays uint8
 
 const (
-	// ArraysFlat makes one dimension of them, as BTF has had them since the
-	// beginning: its readers, and CO-RE, expect no other form.
+	// ArraysFlat makes one dimension of them, as pahole did up to 1.31. What is
+	// split on a base follows the base.
 	ArraysFlat Arrays = iota
-	// ArraysNested keeps the dimensions.
+	// ArraysNested keeps the dimensions, as pahole 1.32 does.
 	ArraysNested
 )
 
@@ -108,6 +108,8 @@ type encoder struct {
 	names *nameCache
 	units []*dwarf.Unit // in order; their index is the scope
 
+	nested bool // arrays keep their dimensions
+
 	next     atomic.Int64
 	done     atomic.Int64
 	total    int64
@@ -125,6 +127,7 @@ func Encode(ctx context.Context, f *dwarf.File, opts *Options) (*Result, error) 
 		opts = &Options{}
 	}
 	c := &encoder{file: f, opts: opts, table: opts.Base.table()}
+	c.nested = opts.Arrays == ArraysNested || opts.Base != nil && opts.Base.nested
 	c.selectUnits()
 	c.names = newNameCache(f, c.table, opts.KABIPrefix, c.total)
 	c.readSymbols()

@@ -166,7 +166,7 @@ func (w *worker) subrange(e *dwarf.Entry) {
 	switch {
 	case p.count == 0:
 		t.Size = uint32(count)
-	case w.core.opts.Arrays == ArraysNested:
+	case w.core.nested:
 		n := w.types.Add(0, dedup.Type{Kind: dedup.Array, Ref: t.Ref, Size: uint32(count)})
 		t.Ref = w.types.Synthetic(n)
 		w.types.Set(p.inner, t)

@@ -79,7 +79,7 @@ func (w *worker) read(scope int) error {
 	if skip, err := w.core.excluded(u); skip || err != nil {
 		return err
 	}
-	w.reset(scope, dedup.Entry(u.End-u.Offset))
+	w.reset(scope+1, dedup.Entry(u.End-u.Offset))
 	err := w.walk(u, 0)
 	u.Release()
 	if err != nil {
@@ -226,7 +226,7 @@ func (w *worker) readForeign(ctx context.Context, workers []*worker) error {
 		if err != nil {
 			return err
 		}
-		w.reset(scopes[0], size)
+		w.reset(scopes[0]+1, size)
 		w.group = g.units
 		for _, gu := range g.units {
 			w.borrowed = gu.scope < 0

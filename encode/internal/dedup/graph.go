@@ -66,28 +66,28 @@ func (t *Table) hasPrivate() bool {
 }
 
 // define finds the definitions of all names. It returns those that have several,
-// with their definitions.
+// with their definitions: the base's first.
 func (g *Graph) define(seen []Class) map[Class][]Class {
 	t := g.table
 	ambiguous := make(map[Class][]Class)
+	if t.base != nil {
+		copy(g.meaning, t.base.meaning)
+		for name, defs := range t.base.ambiguous {
+			ambiguous[name] = slices.Clone(defs)
+		}
+	}
 	for _, c := range seen {
-		words := t.class(c).words
-		k := Kind(words[0] >> kindShift & kindMask)
-		if k.namer() == 0 || words[1] == 0 {
-			continue
-		}
-		if words[0]&vlenMask == 0 && k.namer() == enumName {
-			continue // BTF has no other way to declare an enum
-		}
-		name := t.nameClass(k, Name(words[1]))
+		name := t.defines(c)
 		if name == 0 {
-			continue // nothing refers to it
+			continue
 		}
 		switch first := g.meaning[name]; {
 		case ambiguous[name] != nil:
 			ambiguous[name] = append(ambiguous[name], c)
 		case first != 0:
 			ambiguous[name] = []Class{first, c}
+		case uint32(name) < t.first:
+			ambiguous[name] = []Class{c} // the base only declares it
 		default:
 			g.meaning[name] = c
 		}
@@ -101,6 +101,31 @@ func (g *Graph) define(seen []Class) map[Class][]Class {
 		}
 	}
 	return ambiguous
+}
+
+// defines returns the name-only class of what c defines, 0 if it is no definition
+// or nothing refers to it by name.
+func (t *Table) defines(c Class) Class {
+	words := t.class(c).words
+	k := Kind(words[0] >> kindShift & kindMask)
+	if k.namer() == 0 || words[1] == 0 {
+		return 0
+	}
+	if words[0]&vlenMask == 0 && k.namer() == enumName {
+		return 0 // BTF has no other way to declare an enum
+	}
+	return t.nameClass(k, Name(words[1]))
+}
+
+// Freeze makes t a base. All of it has to be in unit 0.
+func (t *Table) Freeze() error {
+	if t.full.Load() {
+		return ErrFull
+	}
+	g := &Graph{table: t, meaning: make([]Class, t.bound())}
+	t.ambiguous = g.define(t.seen())
+	t.meaning = g.meaning
+	return nil
 }
 
 // nameClass returns the class that refers to a name, 0 if there is none.
@@ -138,6 +163,9 @@ func (g *Graph) Bound() int {
 
 // Node returns what a class of a unit became.
 func (g *Graph) Node(c Class, scope int) Node {
+	if c == 0 {
+		return 0
+	}
 	if g.split != nil {
 		return g.split.node(c, scope)
 	}
@@ -149,6 +177,9 @@ func (g *Graph) Node(c Class, scope int) Node {
 
 // Edge returns what node n refers to by c, a class in its record.
 func (g *Graph) Edge(n Node, c Class) Node {
+	if c == 0 {
+		return 0
+	}
 	if g.split != nil {
 		return g.split.edge(n, c)
 	}
@@ -156,6 +187,23 @@ func (g *Graph) Edge(n Node, c Class) Node {
 		return Node(m)
 	}
 	return Node(c)
+}
+
+// Base returns the class of the base that n is, 0 if the base does not have it.
+func (g *Graph) Base(n Node) Class {
+	c := Class(n)
+	if g.split != nil {
+		if v, ok := g.split.isVariant(n); ok {
+			if g.split.variants[v].scope != 0 {
+				return 0
+			}
+			c = g.split.variants[v].class
+		}
+	}
+	if uint32(c) >= g.table.first {
+		return 0
+	}
+	return c
 }
 
 // class returns the class that n is, or is a variant of.

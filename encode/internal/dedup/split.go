@@ -148,7 +148,9 @@ func (s *split) makeVariants() {
 
 // settle has a struct or union whose pattern leaves names open go along with a
 // variant that binds them, if there is one that agrees in all others: the one
-// that occurs in most units. Other classes follow what they refer to.
+// that occurs in most units. Other classes follow what they refer to. A base
+// cannot change any more: what binds names that it leaves open goes along with
+// it.
 func (s *split) settle() {
 	for c, list := range s.byClass {
 		slices.SortFunc(list, func(a, b uint32) int { return s.compare(&s.variants[a], &s.variants[b]) })
@@ -157,6 +159,12 @@ func (s *split) settle() {
 		}
 		for _, v := range list {
 			open := s.contents[s.variants[v].pattern]
+			if base := list[0]; s.inBase(base) {
+				if v == base || extends(open, s.contents[s.variants[base].pattern]) {
+					s.variants[v].goes = base
+					continue
+				}
+			}
 			for _, w := range list {
 				if extends(s.contents[s.variants[w].pattern], open) {
 					s.variants[v].goes = w
@@ -166,6 +174,9 @@ func (s *split) settle() {
 		}
 	}
 }
+
+// inBase reports whether variant v is a type of the base.
+func (s *split) inBase(v uint32) bool { return s.table.base != nil && s.variants[v].scope == 0 }
 
 // extends reports whether more binds all that less does, and others.
 func extends(more, less string) bool {
@@ -185,6 +196,9 @@ func extends(more, less string) bool {
 // compare ranks variants of one class, by nothing that depends on the order of
 // the units.
 func (s *split) compare(a, b *variant) int {
+	if s.table.base != nil && (a.scope == 0) != (b.scope == 0) {
+		return cmp.Compare(a.scope, b.scope)
+	}
 	if c := cmp.Compare(b.units, a.units); c != 0 {
 		return c
 	}
@@ -320,13 +334,15 @@ func (s *split) list(seen []Class) []Node {
 	needed := make(map[Class]bool) // ambiguous names that stay declarations
 	for v := range s.variants {
 		n := Node(s.bound + v)
-		if s.variants[v].goes != uint32(v) || s.final(n) != n {
+		if s.variants[v].goes != uint32(v) || s.final(n) != n || s.inBase(uint32(v)) {
 			continue
 		}
 		places = append(places, place{s.variants[v].order, n})
 		for _, c := range refs(nil, s.table.class(s.variants[v].class).words) {
-			if to := s.edge(n, c); int(to) < s.bound && to != 0 {
+			to := s.edge(n, c)
+			if _, name := s.number[Class(to)]; name && !needed[Class(to)] {
 				needed[Class(to)] = true
+				places = append(places, place{s.variants[v].order, to})
 			}
 		}
 	}
@@ -335,12 +351,12 @@ func (s *split) list(seen []Class) []Node {
 		if s.g.meaning[c] != 0 || s.final(n) != n || len(s.byClass[c]) > 0 {
 			continue
 		}
-		if _, ambiguous := s.number[c]; ambiguous && !needed[c] {
-			continue
+		if _, ambiguous := s.number[c]; ambiguous {
+			continue // listed above if anything still refers to it
 		}
 		places = append(places, place{s.table.class(c).order.Load(), n})
 	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.order, b.order) })
+	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(a.order, b.order) })
 	all := make([]Node, len(places))
 	for i, p := range places {
 		all[i] = p.node

@@ -6,11 +6,8 @@ import (
 )
 
 const (
-	nameShards   = 32
-	nameChunk    = 1 << 15 // bytes of names allocated at once
-	chunkShift   = 10
-	chunkEntries = 1 << chunkShift
-	maxChunks    = 1 << 13 // of one shard: 8 Mi names or classes
+	nameShards = 32
+	nameChunk  = 1 << 12 // bytes of names allocated at once
 )
 
 // names interns strings, concurrently.
@@ -39,9 +36,6 @@ func newNames(base *names) *names {
 	if base != nil {
 		n.seed = base.seed
 		n.first = base.bound()
-	}
-	for i := range n.shards {
-		n.shards[i].list = newDirectory[[]byte]()
 	}
 	return n
 }
@@ -132,7 +126,7 @@ func (sh *nameShard) add(s []byte, hash uint32) uint32 {
 	*sh.list.grow() = s
 	if 2*sh.list.n > len(sh.slots) {
 		old := sh.slots
-		sh.slots = make([]nameSlot, max(256, 2*len(old)))
+		sh.slots = make([]nameSlot, max(64, 2*len(old)))
 		for _, slot := range old {
 			if slot.id != 0 {
 				sh.place(slot)

@@ -10,36 +10,41 @@ import (
 
 const (
 	classShards = 32
-	wordChunk   = 1 << 13 // words allocated at once
+	wordChunk   = 1 << 11 // words allocated at once
 )
 
-// directory is a list that grows by chunks, so that its elements stay where they
-// are and one goroutine can read old ones while another appends. Who reads an
-// element must have learned of it from the one who appended it.
+// directory is a list that grows by chunks, each twice as long as the one
+// before, so that its elements stay where they are and one goroutine can read
+// old ones while another appends. Who reads an element must have learned of it
+// from the one who appended it.
 type directory[T any] struct {
 	n      int
-	chunks []atomic.Pointer[[chunkEntries]T]
+	chunks [maxChunks]atomic.Pointer[[]T]
 }
 
-func newDirectory[T any]() directory[T] {
-	return directory[T]{chunks: make([]atomic.Pointer[[chunkEntries]T], maxChunks)}
-}
+const (
+	firstChunk = 64
+	maxChunks  = 20
+)
 
 // at returns element i.
 func (d *directory[T]) at(i uint32) *T {
-	return &d.chunks[i>>chunkShift].Load()[i&(chunkEntries-1)]
+	k := bits.Len32(i/firstChunk+1) - 1
+	return &(*d.chunks[k].Load())[i-firstChunk*(1<<k-1)]
 }
 
 // full reports that there is no room for another element.
-func (d *directory[T]) full() bool { return d.n == maxChunks*chunkEntries }
+func (d *directory[T]) full() bool { return d.n >= firstChunk*(1<<maxChunks-1) }
 
 // grow appends an element. The caller holds the lock of the list.
 func (d *directory[T]) grow() *T {
-	if d.n&(chunkEntries-1) == 0 {
-		d.chunks[d.n>>chunkShift].Store(new([chunkEntries]T))
+	i := uint32(d.n)
+	if k := bits.Len32(i/firstChunk+1) - 1; i == firstChunk*(1<<k-1) {
+		chunk := make([]T, firstChunk<<k)
+		d.chunks[k].Store(&chunk)
 	}
 	d.n++
-	return d.at(uint32(d.n - 1))
+	return d.at(i)
 }
 
 // Table holds the classes and names of all units.
@@ -52,7 +57,10 @@ type Table struct {
 	full atomic.Bool // a class or name found no room
 
 	mu     sync.Mutex
-	scopes []scope // by unit
+	scopes []scope // by unit; 0 is the base
+
+	meaning   []Class           // of a frozen table: as in Graph
+	ambiguous map[Class][]Class // of a frozen table
 }
 
 type classShard struct {
@@ -84,12 +92,13 @@ type scope struct {
 type privateRef struct{ from, to Class }
 
 // NewTable returns an empty Table.
-func NewTable() *Table {
-	t := &Table{names: newNames(nil)}
-	for i := range t.shards {
-		t.shards[i].list = newDirectory[class]()
-	}
-	return t
+func NewTable() *Table { return &Table{names: newNames(nil), scopes: make([]scope, 1)} }
+
+// NewSplit returns a Table for what is split on base: what the base has is not
+// entered again. The base must be frozen and is not changed, so that many can
+// share it.
+func NewSplit(base *Table) *Table {
+	return &Table{base: base, names: newNames(base.names), first: base.bound(), scopes: base.scopes[:1:1]}
 }
 
 // Intern returns the name of s, which is copied if it is new.
@@ -185,7 +194,7 @@ func (sh *classShard) add(words []uint32, hash uint64) uint32 {
 	c.order.Store(^uint64(0))
 	if 2*sh.list.n > len(sh.slots) {
 		old := sh.slots
-		sh.slots = make([]classSlot, max(256, 2*len(old)))
+		sh.slots = make([]classSlot, max(64, 2*len(old)))
 		for _, slot := range old {
 			if slot.id != 0 {
 				sh.place(slot)
@@ -205,9 +214,16 @@ func (sh *classShard) place(slot classSlot) {
 	sh.slots[i] = slot
 }
 
-// all yields the classes of t, not those of its base.
+// all yields the classes of t and its base.
 func (t *Table) all() iter.Seq[Class] {
 	return func(yield func(Class) bool) {
+		if t.base != nil {
+			for c := range t.base.all() {
+				if !yield(c) {
+					return
+				}
+			}
+		}
 		for k := range t.shards {
 			for i := range uint32(t.shards[k].list.n) {
 				if !yield(Class(t.first + (i+1)*classShards + uint32(k))) {
@@ -249,3 +265,6 @@ func hashWords(words []uint32) uint64 {
 
 // NameBound is above every Name.
 func (t *Table) NameBound() int { return int(t.names.bound()) }
+
+// Bound is above every Class.
+func (t *Table) Bound() int { return int(t.bound()) }
