@@ -54,7 +54,7 @@ func (a *annotations) read(w *worker, e *dwarf.Entry) (annotation, bool) {
 	default:
 		return n, false
 	}
-	n.value = w.name(dwarf.StringRef(e.ConstValue().Uint()))
+	n.value = w.name(e.ConstString())
 	return n, n.value != 0
 }
 
@@ -63,6 +63,18 @@ func (a *annotations) child(w *worker, e *dwarf.Entry) {
 	p := w.parent()
 	n, ok := a.read(w, e)
 	if p == nil || !ok {
+		return
+	}
+	switch {
+	case p.tag == dwarf.TagSubprogram || p.tag == dwarf.TagFormalParameter:
+		if !n.isType {
+			w.functions.annotation(w, p.tag, n.value)
+		}
+		return
+	case p.tag == dwarf.TagVariable:
+		if !n.isType {
+			w.variables.annotation(w, n.value)
+		}
 		return
 	}
 	on := annotated{tag: p.tag, local: p.local, component: -1}
@@ -115,7 +127,7 @@ func (a *annotations) apply(w *worker, on annotated, n annotation) {
 	switch {
 	case n.value == 0:
 	case on.tag == dwarf.TagSubprogram || on.tag == dwarf.TagFormalParameter || on.tag == dwarf.TagVariable:
-		// Functions and variables keep their own.
+		// They look GCC's up themselves (declTags).
 	case on.local < 0:
 	case n.isType:
 		if f.TypeTag && on.tag == dwarf.TagPointerType {

@@ -167,3 +167,104 @@ func TestParameterLocations(t *testing.T) {
 		})
 	}
 }
+
+// TestFunctionOrigins: a concrete instance takes what it lacks from the abstract
+// one, which may come later, and parameters may be in another order.
+func TestFunctionOrigins(t *testing.T) {
+	d := oneFunction(elf.EM_X86_64, "f", "", "", "")
+	d.Info = lines(`
+		unit
+		compile_unit name:string="a.c"
+			subprogram abstract_origin:ref4=@abstract low_pc:addr=0x1000
+				formal_parameter abstract_origin:ref4=@a location:exprloc={55}
+				variable name:string="v" type:ref4=@int
+				formal_parameter abstract_origin:ref4=@b location:exprloc={54}
+				unspecified_parameters
+			base_type @int name:string="int" byte_size:data1=4 encoding:data1=5
+			subprogram @abstract name:string="f" type:ref4=@int inline:data1=1
+				formal_parameter @a name:string="a" type:ref4=@int
+				formal_parameter @b name:string="b" type:ref4=@int
+				unspecified_parameters
+		`)
+	r := encodeText(t, d, &Options{Features: DefaultFeatures()})
+	if diff := cmp.Diff("int f(int a, int b, ...)\n", functionLines(t, r.BTF)); diff != "" {
+		t.Error(diff)
+	}
+	d.Info = strings.NewReplacer("=@a ", "=@b ", "=@b ", "=@a ").Replace(d.Info)
+	r = encodeText(t, d, &Options{Features: DefaultFeatures()})
+	if r.Stats.Functions != 0 || r.Stats.Skipped["reordered parameters"] != 1 {
+		t.Errorf("reordered: %d functions, skipped %v", r.Stats.Functions, r.Stats.Skipped)
+	}
+}
+
+// TestNestedSubprogram: parameters belong to the subprogram that they are
+// children of, not to the one before them.
+func TestNestedSubprogram(t *testing.T) {
+	d := oneFunction(elf.EM_X86_64, "f", "", "", "")
+	d.Info = lines(`
+		unit
+		compile_unit name:string="a.c"
+			base_type @int name:string="int" byte_size:data1=4 encoding:data1=5
+			subprogram name:string="f" type:ref4=@int low_pc:addr=0x1000
+				formal_parameter name:string="a" type:ref4=@int location:exprloc={55}
+				subprogram name:string="f" type:ref4=@int external:flag_present declaration:flag_present
+					formal_parameter type:ref4=@int
+				formal_parameter name:string="b" type:ref4=@int const_value:data1=0
+		`)
+	r := encodeText(t, d, &Options{Features: DefaultFeatures()})
+	if diff := cmp.Diff("int f(int a, int b)\n", functionLines(t, r.BTF)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestFunctionTags reads declaration tags as clang writes them, and as GCC does.
+func TestFunctionTags(t *testing.T) {
+	clang := lines(`
+		unit
+		compile_unit name:string="a.c"
+			base_type @int name:string="int" byte_size:data1=4 encoding:data1=5
+			subprogram name:string="f" type:ref4=@int low_pc:addr=0x1000
+				formal_parameter name:string="a" type:ref4=@int
+				formal_parameter name:string="b" type:ref4=@int
+					LLVM_annotation name:string="btf_decl_tag" const_value:string="second"
+				LLVM_annotation name:string="btf_decl_tag" const_value:string="one"
+				LLVM_annotation name:string="btf_decl_tag" const_value:string="two"
+		`)
+	gcc := lines(`
+		unit
+		compile_unit name:string="a.c"
+			base_type @int name:string="int" byte_size:data1=4 encoding:data1=5
+			subprogram name:string="f" type:ref4=@int low_pc:addr=0x1000 GNU_annotation:ref4=@one
+				formal_parameter name:string="a" type:ref4=@int
+				formal_parameter name:string="b" type:ref4=@int GNU_annotation:ref4=@second
+			GNU_annotation @second name:string="btf_decl_tag" const_value:string="second"
+			GNU_annotation @two name:string="btf_decl_tag" const_value:string="two"
+			GNU_annotation @one name:string="btf_decl_tag" const_value:string="one" GNU_annotation:ref4=@two
+		`)
+	for name, info := range map[string]string{"clang": clang, "gcc": gcc} {
+		d := oneFunction(elf.EM_X86_64, "f", "", "", "")
+		d.Info = info
+		r := encodeText(t, d, &Options{Features: DefaultFeatures()})
+		want := "int f(int a, int b [\"second\"]) [\"one\" \"two\"]\n"
+		if diff := cmp.Diff(want, functionLines(t, r.BTF)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// TestPackedParameter: where a packed structure on the stack is, BTF does not
+// tell.
+func TestPackedParameter(t *testing.T) {
+	source := `
+		struct packed { char c; long l; } __attribute__((packed));
+		struct plain { long a, b, c; };
+		int f(int a, int b, int c, int d, int e, int f, struct ATTR s) { return a; }
+		`
+	for word, functions := range map[string]int{"packed": 0, "plain": 1} {
+		name := compile(t, true, "", strings.Replace(source, "ATTR", word, 1))
+		r := encodeFile(t, name, &Options{Features: DefaultFeatures()})
+		if r.Stats.Functions != functions {
+			t.Errorf("%s: %d functions, skipped %v", word, r.Stats.Functions, r.Stats.Skipped)
+		}
+	}
+}

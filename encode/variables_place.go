@@ -79,7 +79,7 @@ func (c *encoder) object(d definition, sizes *sizes) (o object, ok bool, err err
 		return o, false, nil
 	}
 	sym, named := vs.named(p, d.name)
-	if p.offset == 0 && d.addr.Section == 0 && !named {
+	if d.addr.Value == 0 && d.addr.Section == 0 && !named {
 		return o, false, nil // what the linker left out has address 0
 	}
 	o = object{place: p, name: d.name, typ: sizes.graph.Node(d.class, int(d.scope)), at: d, listed: true}

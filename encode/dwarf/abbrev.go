@@ -103,6 +103,8 @@ const (
 
 func (k opKind) isBlock() bool { return k >= opBlock && k <= opBlock4 }
 
+func (k opKind) isString() bool { return k >= opString && k <= opStrx4 }
+
 // noLimit compiles all of a table.
 const noLimit = math.MaxUint64
 

@@ -26,7 +26,7 @@ const (
 	SlotLanguage               //
 	SlotInline                 //
 	SlotMemberLocation         // a constant, or an expression
-	SlotConstValue             // a constant, or a block
+	SlotConstValue             // a constant, a block or a string
 	SlotLocation               // an expression, or a list of them
 	SlotLowPC                  // an address
 	SlotEntryPC                // an address, or an offset from the start of the first range
@@ -133,7 +133,20 @@ func (e *Entry) Count() Const { return e.constant(SlotCount) }
 
 // ConstValue returns the value of an enumerator or of a variable that is
 // constant. It is zero if the value is a block or a string.
-func (e *Entry) ConstValue() Const { return e.constant(SlotConstValue) }
+func (e *Entry) ConstValue() Const {
+	if k := e.form[SlotConstValue]; k.isBlock() || k.isString() {
+		return Const{}
+	}
+	return e.constant(SlotConstValue)
+}
+
+// ConstString returns the value of an annotation.
+func (e *Entry) ConstString() StringRef {
+	if !e.form[SlotConstValue].isString() {
+		return 0
+	}
+	return StringRef(e.value(SlotConstValue))
+}
 
 // Encoding returns how to read the bytes of a base type (Encoding…).
 func (e *Entry) Encoding() int { return int(e.value(SlotEncoding)) }

@@ -29,7 +29,7 @@ var slotClasses = [numSlots + 1]class{
 	SlotUpperBound: classConst, SlotCount: classConst, SlotEncoding: classConst, SlotCallingConvention: classConst,
 	SlotLanguage: classConst, SlotInline: classConst,
 	SlotMemberLocation: classConst | classBlock,
-	SlotConstValue:     classConst | classBlock,
+	SlotConstValue:     classConst | classBlock | classString,
 	SlotLocation:       classBlock | classOffset | classList,
 	SlotLowPC:          classAddr, SlotEntryPC: classAddr | classConst,
 	SlotRanges:      classOffset | classList,
