@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"repl/expr":             {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/cmds":             {"btfsrc", "kallsyms", "kernel", "repl/expr", "vmcore"},
 	"repl":                  {"kernel", "repl/cmds", "repl/expr"},
-	"cmd/kdbg":              {"encode", "kernel", "repl"},
+	"cmd/kdbg":              {"encode", "encode/batch", "encode/inspect", "encode/pahole", "kernel", "repl"},
 }
 
 // gates are libraries that one file or one package alone may import, so that
@@ -38,6 +38,7 @@ var gates = map[string]string{
 	"github.com/fatih/color":             "repl/style.go",
 	"github.com/olekukonko/tablewriter":  "repl/cmds/table.go",
 	"github.com/spf13/cobra":             "cmd/kdbg",
+	"github.com/vbauerster/mpb":          "cmd/kdbg/progress.go",
 	"github.com/ianlancetaylor/demangle": "kallsyms",
 	"github.com/rogpeppe/go-internal":    "(tests)",
 	"github.com/google/go-cmp":           "(tests)",

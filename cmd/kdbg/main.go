@@ -31,6 +31,9 @@ func main() { os.Exit(run()) }
 
 // run runs the program and returns its exit status.
 func run() int {
+	if calledAsPahole() {
+		return int(runPahole(os.Args[1:]))
+	}
 	err := newRoot().Execute()
 	var status exitError
 	switch {
@@ -39,9 +42,14 @@ func run() int {
 	case errors.As(err, &status):
 		return int(status)
 	}
+	printError(err)
+	return exitUsage
+}
+
+// printError prints an error and what to do about it.
+func printError(err error) {
 	fmt.Fprintf(os.Stderr, "kdbg: %v\n", err)
 	if hint := kernel.Hint(err); hint != "" {
 		fmt.Fprintf(os.Stderr, "hint: %s\n", hint)
 	}
-	return exitUsage
 }

@@ -59,7 +59,7 @@ with -e, -x, or commands on standard input, kdbg runs them and exits.`,
 		},
 	}
 	o.openFlags(info)
-	root.AddCommand(vmcore, info)
+	root.AddCommand(vmcore, info, newEncode(), newBTF(), newPahole())
 	return root
 }
 

@@ -3,6 +3,7 @@ package elfedit
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -234,9 +235,9 @@ func Put(name string, sections ...Section) error {
 }
 
 // Replace writes a file with write and puts it in the place of name, once it is
-// whole.
+// whole. mode 0 is that of a new file.
 func Replace(name string, mode os.FileMode, write func(*os.File) error) (err error) {
-	out, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	out, err := create(name)
 	if err != nil {
 		return err
 	}
@@ -249,11 +250,27 @@ func Replace(name string, mode os.FileMode, write func(*os.File) error) (err err
 	if err := write(out); err != nil {
 		return err
 	}
-	if err := out.Chmod(mode); err != nil {
-		return err
+	if mode != 0 {
+		if err := out.Chmod(mode); err != nil {
+			return err
+		}
 	}
 	if err := out.Close(); err != nil {
 		return err
 	}
 	return os.Rename(out.Name(), name)
+}
+
+// create makes a file beside name. It does what os.CreateTemp does, with the
+// permissions that a new file has.
+func create(name string) (*os.File, error) {
+	dir, base := filepath.Split(name)
+	for try := range 1000 {
+		temp := fmt.Sprintf("%s.%s.%d.%d", dir, base, os.Getpid(), try)
+		out, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, os.ErrExist) {
+			return out, err
+		}
+	}
+	return nil, &os.PathError{Op: "create", Path: name, Err: os.ErrExist}
 }

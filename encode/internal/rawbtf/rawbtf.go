@@ -3,8 +3,8 @@
 // in either byte order, whole or split on a base.
 //
 // It knows nothing of DWARF and decides nothing: which types exist, in which
-// order and how they are named is the business of package encode above it. Where
-// the bytes come from and go to is that of its neighbour elfedit.
+// order and how they are named is the business of package encode above it. That
+// the bytes may lie in an ELF file is known to its neighbour elfedit, below.
 //
 // The format is described in Documentation/bpf/btf.rst and include/uapi/linux/btf.h
 // of the kernel. Since Linux 7.1 the header may name a third section that gives
