@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // section is a debugging section ready to be read: decompressed and relocated,
@@ -43,14 +44,32 @@ func (s *section) sectionOf(off uint64) int {
 
 // lazySection is a section that is loaded when first used.
 type lazySection struct {
-	once    sync.Once
-	section section
-	err     error
+	once   sync.Once
+	loaded atomic.Pointer[section]
+	err    error
 }
 
 func (l *lazySection) load(f *File, name string) (*section, error) {
-	l.once.Do(func() { l.section, l.err = f.loadSection(name) })
-	return &l.section, l.err
+	l.once.Do(func() {
+		s, err := f.loadSection(name)
+		l.err = err
+		l.loaded.Store(&s)
+	})
+	return l.loaded.Load(), l.err
+}
+
+// release gives back the pages of s that hold the bytes from begin to end, if
+// they are mapped from the file. The kernel maps what it has of a file around a
+// fault, in windows of 64 KiB, so whole windows are released: the part of one
+// that belongs to others is mapped again when they read it.
+func (s *section) release(f *File, begin, end uint64) {
+	const window = 64 << 10
+	if s == nil || s.offset == 0 || begin >= end {
+		return
+	}
+	begin = (s.offset + begin) &^ (window - 1)
+	end = min((s.offset+end+window-1)&^(window-1), uint64(len(f.data)))
+	release(f.data[begin:end])
 }
 
 // loadSections loads what every walk needs, side by side since each may be

@@ -66,9 +66,16 @@ func (f *File) scanUnits() error {
 	return f.scanSection(&f.types, types)
 }
 
+// scanWindow is how much of a section may stay mapped while headers are read.
+const scanWindow = 8 << 20
+
 func (f *File) scanSection(sec *section, sp space) error {
 	c := cursor{data: sec.data, big: f.big}
-	for c.off < uint64(len(sec.data)) {
+	for released := uint64(0); c.off < uint64(len(sec.data)); {
+		if c.off-released > scanWindow {
+			sec.release(f, released, c.off)
+			released = c.off
+		}
 		u := &Unit{
 			Index: len(f.units), Alt: f.isAlt, file: f, main: f, sec: sec, space: sp,
 			refBase: Ref(sp) << spaceShift, begin: c.off, offSize: 4,
@@ -183,21 +190,15 @@ func (u *Unit) Language() (int, error) {
 func (u *Unit) Size() uint64 { return u.end - u.begin }
 
 // Release says that the unit has been read: where the file is mapped, its pages
-// no longer count as memory of the process until they are read again.
+// no longer count as memory of the process until they are read again. Nor do
+// those of abbreviations and lists, which are in the order of the units.
 func (u *Unit) Release() {
-	if u.sec.offset == 0 {
-		return
-	}
-	// The kernel maps page cache around a fault, in windows of 64 KiB. Windows
-	// that reach into a neighbour may be mapped again when that is read.
-	const window = 64 << 10
-	begin := (u.sec.offset + u.begin) &^ (window - 1)
-	end := (u.sec.offset + u.end + window - 1) &^ (window - 1)
-	if size := uint64(len(u.file.data)) &^ 4095; end > size {
-		end = size
-	}
-	if begin < end {
-		release(u.file.data[begin:end])
+	u.sec.release(u.file, u.begin, u.end)
+	u.file.abbrev.release(u.file, 0, uint64(len(u.file.abbrev.data)))
+	for _, l := range []*lazySection{&u.file.loc, &u.file.loclists, &u.file.ranges, &u.file.rnglists} {
+		if s := l.loaded.Load(); s != nil {
+			s.release(u.file, 0, uint64(len(s.data)))
+		}
 	}
 }
 
