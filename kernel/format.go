@@ -40,7 +40,7 @@ const (
 // a limit leaves out is counted in a comment, and what cannot be read is named
 // in its place. Control characters are escaped.
 func (v Value) Format(w io.Writer, opts *FormatOptions) error {
-	f := formatter{k: v.k}
+	f := formatter{k: v.k, w: w}
 	if opts != nil {
 		f.FormatOptions = *opts
 	}
@@ -48,8 +48,8 @@ func (v Value) Format(w io.Writer, opts *FormatOptions) error {
 	f.MaxDepth = min(f.MaxDepth, maxNesting)
 	f.MaxElements = limit(f.MaxElements, defaultElements)
 	f.value(v.snapshot(), 0)
-	_, err := w.Write(f.out)
-	return err
+	f.flush(0)
+	return f.err
 }
 
 // limit resolves an option: 0 is its default, negative no limit.
@@ -74,7 +74,23 @@ func (v Value) String() string {
 type formatter struct {
 	FormatOptions
 	k   *Kernel
-	out []byte
+	w   io.Writer
+	out []byte // not written yet
+	err error  // of writing
+}
+
+// flushSize is how much text is collected before it is written.
+const flushSize = 64 << 10
+
+// flush writes what has been printed if that is more than limit bytes. It reports
+// whether printing may go on: without limits a value can be gigabytes of text,
+// and the writer is what a person interrupts.
+func (f *formatter) flush(limit int) bool {
+	if f.err == nil && len(f.out) > limit {
+		_, f.err = f.w.Write(f.out)
+		f.out = f.out[:0]
+	}
+	return f.err == nil
 }
 
 func (f *formatter) print(s string)                 { f.out = append(f.out, s...) }
@@ -126,6 +142,9 @@ func (f *formatter) composite(v Value, depth int) {
 		if field.Name == "" && !isComposite(field.Type) {
 			continue // an unnamed bit-field is padding
 		}
+		if !f.flush(flushSize) {
+			return
+		}
 		f.newline(depth + 1)
 		if field.Name != "" {
 			f.printf(".%s = ", field.Name)
@@ -162,7 +181,7 @@ func (f *formatter) array(v Value, t *btf.Array, depth int) {
 	f.print("{")
 	n := min(int64(t.Nelems), maxSlice)
 	printed := 0
-	for i := int64(0); i < n; {
+	for i := int64(0); i < n && f.flush(flushSize); {
 		switch {
 		case large:
 			f.newline(depth + 1)

@@ -99,6 +99,9 @@ func (e *UnsupportedError) Error() string { return e.Msg }
 // Kind returns [kernel.KindUnsupported].
 func (e *UnsupportedError) Kind() string { return kernel.KindUnsupported }
 
+// maxValues bounds the values in one object of JSON, which is made in memory.
+const maxValues = 1 << 20
+
 func runX(ctx context.Context, env *Env, args string) error {
 	letters, src := SplitFormat(args)
 	d, err := parseDump(letters, env.Kernel.Arch().Layout.WordSize)
@@ -120,6 +123,9 @@ func runX(ctx context.Context, env *Env, args string) error {
 		return rows(ctx, a, d, func(a vmcore.Addr, cells []any) error {
 			return env.writeRow(a, d, cells)
 		})
+	}
+	if d.count > maxValues {
+		return usage("x", "cannot show %d units in one object of JSON", d.count)
 	}
 	o := struct {
 		Expr    string `json:"expr"`
