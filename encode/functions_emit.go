@@ -86,18 +86,18 @@ func (em *emitter) proto(f function, flags uint32) rawbtf.ID {
 		return em.id(node)
 	}
 	r := em.graph.Record(node)
-	ret := em.arena(r.Ref(), flags&kfuncArenaRet != 0)
+	ret := em.inArena(r.Ref(), flags&kfuncArenaRet != 0)
 	var params []rawbtf.Param
 	for i := range r.Len() {
 		p := r.Element(i)
-		params = append(params, rawbtf.Param{Name: em.name(p.Name), Type: em.arena(p.Type, i < 2 && flags&(kfuncArenaArg<<i) != 0)})
+		params = append(params, rawbtf.Param{Name: em.name(p.Name), Type: em.inArena(p.Type, i < 2 && flags&(kfuncArenaArg<<i) != 0)})
 	}
 	return em.build.FuncProto(ret, params)
 }
 
-// arena returns the number of a type, or if it is a pointer and is in an arena
+// inArena returns the number of a type, or if it is a pointer and is in an arena
 // that of a new pointer which is tagged.
-func (em *emitter) arena(n dedup.Node, tagged bool) rawbtf.ID {
+func (em *emitter) inArena(n dedup.Node, tagged bool) rawbtf.ID {
 	if !tagged || n == 0 {
 		return em.ids[n]
 	}
@@ -105,5 +105,12 @@ func (em *emitter) arena(n dedup.Node, tagged bool) rawbtf.ID {
 	if r.Kind() != dedup.Ptr {
 		return em.ids[n]
 	}
-	return em.build.Ptr(em.build.TypeTag(em.build.String(arenaTag), em.ids[r.Ref()], true))
+	to := em.ids[r.Ref()]
+	if em.arena[to] == 0 {
+		if em.arena == nil {
+			em.arena = make(map[rawbtf.ID]rawbtf.ID)
+		}
+		em.arena[to] = em.build.Ptr(em.build.TypeTag(em.build.String(arenaTag), to, true))
+	}
+	return em.arena[to]
 }

@@ -37,6 +37,9 @@ func (em *emitter) variables(workers []*worker) error {
 		}
 		slices.SortFunc(list, func(a, b object) int { return a.compare(b.place) })
 	}
+	if c.opts.Vars == VarsSplit && c.opts.Base != nil {
+		list = em.without(c.opts.Base, list)
+	}
 	for len(list) > 0 {
 		n := 1
 		for n < len(list) && n < maxEntries && list[n].section == list[0].section {
@@ -65,7 +68,7 @@ func (em *emitter) section(list []object) {
 }
 
 func (em *emitter) variable(o *object) rawbtf.ID {
-	typ := em.ids[o.typ]
+	typ := em.require(o.typ)
 	if o.elems != 0 {
 		typ = em.bounded(o.typ, o.elems)
 	}
