@@ -14,6 +14,7 @@ type emitter struct {
 	strs  []rawbtf.Str // by name
 	index rawbtf.ID    // the type of array indices
 	stats Stats
+	arena map[rawbtf.ID]rawbtf.ID // pointers into an arena, by what they point to
 
 	members []rawbtf.Member
 	values  []rawbtf.Enumerator
@@ -30,7 +31,9 @@ func (c *encoder) emit(workers []*worker, g *dedup.Graph) (*Result, error) {
 	}
 	em.build = rawbtf.NewBuilder(&opts)
 	first := em.build.Next()
-	em.types()
+	if c.opts.Vars != VarsSplit {
+		em.types()
+	}
 	if err := em.functions(workers); err != nil {
 		return nil, err
 	}
