@@ -13,11 +13,13 @@ type Base struct {
 	ids    []rawbtf.ID // by class
 	index  rawbtf.ID   // the type of array indices
 	nested bool        // arrays keep their dimensions
+
+	names []dedup.Name // by string, while types are entered
 }
 
 // NewBase indexes a BTF, which it keeps.
 func NewBase(blob *rawbtf.Blob) (*Base, error) {
-	b := &Base{blob: blob, types: dedup.NewTable()}
+	b := &Base{blob: blob, types: dedup.NewTable(), names: make([]dedup.Name, len(blob.Raw()))}
 	u := b.types.NewUnit()
 	u.Reset(0, dedup.Entry(blob.End()))
 	for id, t := range blob.All() {
@@ -27,6 +29,7 @@ func NewBase(blob *rawbtf.Blob) (*Base, error) {
 		return nil, err
 	}
 	u.Commit()
+	b.names = nil
 	if err := b.types.Freeze(); err != nil {
 		return nil, err
 	}
@@ -102,4 +105,12 @@ func (b *Base) enterElements(u *dedup.Unit, n int, t rawbtf.Type) {
 	}
 }
 
-func (b *Base) name(s rawbtf.Str) dedup.Name { return b.types.Intern(b.blob.NameBytes(s)) }
+func (b *Base) name(s rawbtf.Str) dedup.Name {
+	if int(s) >= len(b.names) {
+		return 0
+	}
+	if b.names[s] == 0 {
+		b.names[s] = b.types.Intern(b.blob.NameBytes(s))
+	}
+	return b.names[s]
+}

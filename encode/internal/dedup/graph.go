@@ -125,6 +125,7 @@ func (t *Table) Freeze() error {
 	g := &Graph{table: t, meaning: make([]Class, t.bound())}
 	t.ambiguous = g.define(t.seen())
 	t.meaning = g.meaning
+	t.freezeAlike(g)
 	return nil
 }
 

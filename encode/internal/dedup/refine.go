@@ -3,6 +3,7 @@ package dedup
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -28,7 +29,7 @@ func (s *split) blocks() ([]Node, map[Node]uint32) {
 	add := func(n Node, c Class) {
 		b := uint32(c)
 		if alike[c] {
-			label := fmt.Sprint(s.table.label(nil, c))
+			label := fmt.Sprint(s.label(nil, c))
 			if old, ok := byLabel[label]; ok {
 				b = old
 			} else {
@@ -52,61 +53,147 @@ func (s *split) blocks() ([]Node, map[Node]uint32) {
 }
 
 // alike returns the classes from which a private reference can be reached, and
-// those that differ from one of them in what they refer to only.
+// those that differ from one of them in what they refer to only. Of a base, it
+// has only those that look like a class that the base does not have.
 func (s *split) alike() map[Class]bool {
-	alike := make(map[Class]bool)
-	var private []Class
-	for _, scope := range s.table.scopes {
-		for _, p := range scope.private {
-			private = append(private, p.from)
-			alike[p.to] = true
+	t := s.table
+	from := make(map[uint64][]Class) // by label
+	if t.base != nil {
+		from = maps.Clone(t.base.alike)
+	}
+	var words []uint32
+	label := func(c Class) uint64 {
+		words = s.label(words[:0], c)
+		return hashWords(words)
+	}
+	own := false
+	for c := range s.reachPrivate() {
+		if uint32(c) >= t.first {
+			from[label(c)] = nil
+			own = true
 		}
 	}
-	if len(private) == 0 {
+	alike := make(map[Class]bool)
+	if len(from) == 0 {
 		return alike
 	}
-	for c, yes := range s.ancestors(private, false) {
-		if yes && s.g.meaning[c] == 0 {
-			alike[Class(c)] = true
+	if own && t.base != nil {
+		for c := range t.base.all() { // not only those that t.base.alike has
+			if l := label(c); s.g.meaning[c] == 0 && !slices.Contains(from[l], c) {
+				if _, ok := from[l]; ok {
+					from[l] = append(slices.Clip(from[l]), c)
+				}
+			}
 		}
 	}
-	labels := make(map[uint64]bool)
-	var words []uint32
-	for c := range alike {
-		words = s.table.label(words[:0], c)
-		labels[hashWords(words)] = true
-	}
-	for c := range s.table.all() {
+	for c := range t.own() {
 		if s.g.meaning[c] != 0 {
 			continue
 		}
-		words = s.table.label(words[:0], c)
-		if labels[hashWords(words)] {
+		if list, ok := from[label(c)]; ok {
 			alike[c] = true
+			for _, d := range list {
+				alike[d] = true
+			}
 		}
 	}
 	return alike
 }
 
-// label appends the words of c without what it refers to.
-func (t *Table) label(list []uint32, c Class) []uint32 {
-	at := len(list)
-	list = append(list, t.class(c).words...)
-	words := list[at:]
-	switch Kind(words[0] >> kindShift & kindMask) {
-	case Ptr, Const, Volatile, Restrict, Typedef, TypeTag, Array, DeclTag:
-		words[2] = 0
-	case Struct, Union:
-		for i := 4; i < len(words); i += 3 {
-			words[i] = 0
+// reachPrivate returns the classes from which a private reference can be reached,
+// and what private references are made to.
+func (s *split) reachPrivate() map[Class]bool {
+	set := make(map[Class]bool)
+	var private []Class
+	for i, scope := range s.table.scopes {
+		if i == 0 && s.table.base != nil {
+			continue
 		}
-	case FuncProto:
-		for i := 2; i < len(words); i += 2 {
-			words[i] = 0
+		for _, p := range scope.private {
+			private = append(private, p.from)
+			set[p.to] = true
 		}
 	}
-	return list
+	if len(private) == 0 {
+		return set
+	}
+	for c, yes := range s.ancestors(private, false) {
+		if yes && s.g.meaning[c] == 0 {
+			set[Class(c)] = true
+		}
+	}
+	return set
 }
+
+// freezeAlike keeps what alike needs to know of a base.
+func (t *Table) freezeAlike(g *Graph) {
+	s := &split{g: g, table: t, bound: int(t.bound())}
+	t.alike = make(map[uint64][]Class)
+	for c := range s.reachPrivate() {
+		t.alike[hashWords(s.label(nil, c))] = nil
+	}
+	var words []uint32
+	for c := range t.own() {
+		words = s.label(words[:0], c)
+		if list, ok := t.alike[hashWords(words)]; ok && g.meaning[c] == 0 {
+			t.alike[hashWords(words)] = append(list, c)
+		}
+	}
+}
+
+// label appends what c is without what is behind the names that it refers to:
+// what is the same for types that only private references made different.
+func (s *split) label(list []uint32, c Class) []uint32 {
+	words := s.table.class(c).words
+	switch Kind(words[0] >> kindShift & kindMask) {
+	case Ptr, Const, Volatile, Restrict, Typedef, TypeTag, Array:
+		return s.shallow(append(list, words[0], words[1]), Class(words[2]))
+	case DeclTag:
+		return s.shallow(append(list, words[0], words[1], words[3]), Class(words[2]))
+	case Struct, Union:
+		list = append(list, words[:3]...)
+		for i := 3; i < len(words); i += 3 {
+			list = s.shallow(append(list, words[i], words[i+2]), Class(words[i+1]))
+		}
+		return list
+	case FuncProto:
+		list = s.shallow(append(list, words[0]), Class(words[2]))
+		for i := 3; i < len(words); i += 2 {
+			list = s.shallow(append(list, words[i]), Class(words[i+1]))
+		}
+		return list
+	}
+	return append(list, words...)
+}
+
+const maxShallow = 8 // pointers and qualifiers that shallow looks through
+
+// shallow appends the first thing that has a name on the way from c.
+func (s *split) shallow(list []uint32, c Class) []uint32 {
+	for range maxShallow {
+		if s.table.isPrivate(c) {
+			c = s.g.meaning[c]
+		}
+		if c == 0 {
+			break
+		}
+		words := s.table.class(c).words
+		k := Kind(words[0] >> kindShift & kindMask)
+		if name := k.namer(); name != 0 && words[1] != 0 {
+			return append(list, uint32(name)<<kindShift, words[1])
+		}
+		switch k {
+		case Ptr, Const, Volatile, Restrict, TypeTag, Array:
+			list = append(list, words[0], words[1])
+			c = Class(words[2])
+		default:
+			return append(list, words[0], words[1])
+		}
+	}
+	return append(list, 0)
+}
+
+func (t *Table) isPrivate(c Class) bool { return c != 0 && t.class(c).kind() == private }
 
 // partition refines blocks until they are stable, and returns them.
 func (s *split) partition(nodes []Node, block map[Node]uint32) map[Node]uint32 {

@@ -59,8 +59,9 @@ type Table struct {
 	mu     sync.Mutex
 	scopes []scope // by unit; 0 is the base
 
-	meaning   []Class           // of a frozen table: as in Graph
-	ambiguous map[Class][]Class // of a frozen table
+	meaning   []Class            // of a frozen table: as in Graph
+	ambiguous map[Class][]Class  // of a frozen table
+	alike     map[uint64][]Class // of a frozen table, by label: what a private reference made different
 }
 
 type classShard struct {
@@ -217,13 +218,19 @@ func (sh *classShard) place(slot classSlot) {
 // all yields the classes of t and its base.
 func (t *Table) all() iter.Seq[Class] {
 	return func(yield func(Class) bool) {
-		if t.base != nil {
-			for c := range t.base.all() {
+		for ; t != nil; t = t.base {
+			for c := range t.own() {
 				if !yield(c) {
 					return
 				}
 			}
 		}
+	}
+}
+
+// own yields the classes of t.
+func (t *Table) own() iter.Seq[Class] {
+	return func(yield func(Class) bool) {
 		for k := range t.shards {
 			for i := range uint32(t.shards[k].list.n) {
 				if !yield(Class(t.first + (i+1)*classShards + uint32(k))) {
