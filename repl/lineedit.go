@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -205,14 +204,18 @@ func segments(words []string, typed int) []string {
 	if len(words) <= maxCandidates {
 		return words
 	}
-	short := make([]string, len(words))
-	for i, w := range words {
-		short[i] = w
+	var short []string
+	seen := make(map[string]bool, len(words)) // members are not in the order of names
+	for _, w := range words {
 		if n := strings.IndexByte(w[typed:], '_'); n >= 0 {
-			short[i] = w[:typed+n+1] + "…"
+			w = w[:typed+n+1] + "…"
+		}
+		if !seen[w] {
+			seen[w] = true
+			short = append(short, w)
 		}
 	}
-	return slices.Compact(short)
+	return short
 }
 
 // columns sets words in columns for a terminal of the given width, and says how

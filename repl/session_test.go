@@ -152,6 +152,10 @@ func TestSegments(t *testing.T) {
 	if want := "pid_a_… pid_b0_… pid_b1_…"; got != want {
 		t.Errorf("of pid_: got %s, want %s", got, want)
 	}
+	got = strings.Join(segments(append([]string{"se_a", "rt", "se_b"}, words...), 0)[:3], " ")
+	if want := "se_… rt pid_…"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	if got := segments(words[:10], 0); len(got) != 10 {
 		t.Errorf("a short list became %v", got)
 	}
