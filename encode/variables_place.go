@@ -62,7 +62,7 @@ func (c *encoder) objects(defs []definition, g *dedup.Graph) ([]object, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b object) int {
-		return cmp.Or(a.compare(b.place), cmp.Compare(a.rank, b.rank), cmp.Compare(b.size, a.size), cmp.Compare(a.at.at, b.at.at))
+		return cmp.Or(a.compare(b.place), cmp.Compare(a.rank, b.rank), cmp.Compare(a.elems, b.elems), cmp.Compare(b.size, a.size), cmp.Compare(a.at.at, b.at.at))
 	})
 	return c.disjoint(list), nil
 }

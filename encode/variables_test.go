@@ -267,6 +267,19 @@ func TestVariablePlaces(t *testing.T) {
 		symbols: []dwarftest.Symbol{{Name: "a", Value: 0x1000, Size: 8, Bind: elf.STB_GLOBAL}},
 		want:    ".data:\n\tconst int a[2] // 8\n",
 	}, {
+		name: "of two definitions, that with a length of its own wins",
+		info: `
+			array_type @open type:ref4=@int
+				subrange_type
+			array_type @full type:ref4=@int
+				subrange_type count:data1=2
+			typedef @two name:string="two" type:ref4=@full
+			variable name:string="a" type:ref4=@open external:flag_present location:exprloc={03 addr:0x1000}
+			variable name:string="a" type:ref4=@two external:flag_present location:exprloc={03 addr:0x1000}
+			`,
+		symbols: []dwarftest.Symbol{{Name: "a", Value: 0x1000, Size: 8, Bind: elf.STB_GLOBAL}},
+		want:    ".data:\n\ttwo a // 8\n",
+	}, {
 		name: "artificial",
 		info: `
 			variable name:string="__func__" type:ref4=@int artificial:flag_present location:exprloc={03 addr:0x1000}
