@@ -135,8 +135,8 @@ func isC(name string) bool {
 // composite writes the body of a struct or union, with the offset of each member
 // in bytes, and bits.
 func (p *cPrinter) composite(id rawbtf.ID, t rawbtf.Type, depth int) string {
-	if depth > maxDepth {
-		return "struct {}"
+	if p.bodies++; depth > maxDepth || p.bodies > maxBodies {
+		return t.Kind.String() + " {}"
 	}
 	var s strings.Builder
 	if t.Name == 0 {
