@@ -202,7 +202,7 @@ type Const struct {
 }
 
 func (e *Entry) constant(s Slot) Const {
-	if !e.Has(s) {
+	if !e.Has(s) || e.form[s].isBlock() {
 		return Const{}
 	}
 	c := Const{bits: e.val[s]}

@@ -4,6 +4,8 @@ import (
 	stdwarf "debug/dwarf"
 	"debug/elf"
 	"fmt"
+	"os"
+	"reflect"
 	"testing"
 
 	"github.com/kdbg/kdbg/encode/dwarf"
@@ -91,58 +93,92 @@ func compareEntry(f *dwarf.File, e *dwarf.Entry, std *stdwarf.Entry) string {
 		if !known {
 			continue // a class that the slot is not decoded from, or that follow reads
 		}
-		if want := fmt.Sprint(field.Val); got != want {
-			return fmt.Sprintf("%v (%v) is %s, standard library reads %s", field.Attr, field.Class, got, want)
+		if same := reflect.DeepEqual(got, field.Val); !same {
+			return fmt.Sprintf("%v (%v) is %v, standard library reads %v", field.Attr, field.Class, got, field.Val)
 		}
 	}
-	for _, slot := range slots {
-		if e.Has(slot) && !seen[slot] {
+	for slot := range dwarf.SlotVector + 1 {
+		if e.Has(slot) && !seen[slot] && slot != dwarf.SlotAnnotation && slot != dwarf.SlotEntryPC {
 			return fmt.Sprintf("slot %d has a value, standard library reads none", slot)
 		}
 	}
 	return ""
 }
 
-// value gives what a slot holds as the standard library would print it.
-func value(f *dwarf.File, e *dwarf.Entry, slot dwarf.Slot, class stdwarf.Class) (s string, known bool) {
+// value gives what a slot holds as the standard library has it.
+func value(f *dwarf.File, e *dwarf.Entry, slot dwarf.Slot, class stdwarf.Class) (v any, known bool) {
 	switch class {
 	case stdwarf.ClassString:
-		strs := map[dwarf.Slot]dwarf.StringRef{dwarf.SlotName: e.Name(), dwarf.SlotLinkageName: e.LinkageName()}
-		ref, ok := strs[slot]
-		return string(f.String(ref)), ok
+		switch slot {
+		case dwarf.SlotName:
+			return string(f.String(e.Name())), true
+		case dwarf.SlotLinkageName:
+			return string(f.String(e.LinkageName())), true
+		}
 	case stdwarf.ClassReference:
-		refs := map[dwarf.Slot]dwarf.Ref{
-			dwarf.SlotType: e.Type(), dwarf.SlotSpecification: e.Specification(), dwarf.SlotAbstractOrigin: e.AbstractOrigin(),
-			dwarf.SlotSibling: e.Sibling(), dwarf.SlotImport: e.Import(),
-		}
-		ref, ok := refs[slot]
-		return fmt.Sprint(uint64(ref)), ok
-	case stdwarf.ClassReferenceSig, stdwarf.ClassReferenceAlt, stdwarf.ClassStringAlt, stdwarf.ClassLocListPtr,
-		stdwarf.ClassLocList, stdwarf.ClassRangeListPtr, stdwarf.ClassRngList:
-		return "", false // follow reads these
+		ref, ok := reference(e, slot)
+		return stdwarf.Offset(ref), ok
 	case stdwarf.ClassConstant:
-		at, _ := e.MemberLocation()
-		nums := map[dwarf.Slot]uint64{
-			dwarf.SlotByteSize: e.ByteSize(), dwarf.SlotBitSize: e.BitSize(), dwarf.SlotBitOffset: e.BitOffset(),
-			dwarf.SlotDataBitOffset: e.DataBitOffset(), dwarf.SlotUpperBound: e.UpperBound().Uint(), dwarf.SlotCount: e.Count().Uint(),
-			dwarf.SlotEncoding: uint64(e.Encoding()), dwarf.SlotCallingConvention: uint64(e.CallingConvention()),
-			dwarf.SlotLanguage: uint64(e.Language()), dwarf.SlotInline: uint64(e.Inline()), dwarf.SlotMemberLocation: at, dwarf.SlotConstValue: e.ConstValue().Uint(),
-		}
-		n, ok := nums[slot]
-		return fmt.Sprint(int64(n)), ok
+		n, ok := number(e, slot)
+		return int64(n), ok
 	case stdwarf.ClassFlag:
-		return fmt.Sprint(e.Has(slot)), true
+		return e.Has(slot), true
 	case stdwarf.ClassAddress:
 		a, ok := e.LowPC()
-		return fmt.Sprint(a.Value), ok
+		return a.Value, ok
 	case stdwarf.ClassExprLoc, stdwarf.ClassBlock:
-		if slot != dwarf.SlotLocation {
-			return "", false
+		if slot == dwarf.SlotLocation {
+			x, ok := e.Location()
+			return x.Bytes(), ok
 		}
-		x, ok := e.Location()
-		return fmt.Sprint(x.Bytes()), ok
 	}
-	return "", false
+	return nil, false // follow reads lists, and references by signature or to other files
+}
+
+func reference(e *dwarf.Entry, slot dwarf.Slot) (dwarf.Ref, bool) {
+	switch slot {
+	case dwarf.SlotType:
+		return e.Type(), true
+	case dwarf.SlotSpecification:
+		return e.Specification(), true
+	case dwarf.SlotAbstractOrigin:
+		return e.AbstractOrigin(), true
+	case dwarf.SlotSibling:
+		return e.Sibling(), true
+	case dwarf.SlotImport:
+		return e.Import(), true
+	}
+	return 0, false
+}
+
+func number(e *dwarf.Entry, slot dwarf.Slot) (uint64, bool) {
+	switch slot {
+	case dwarf.SlotByteSize:
+		return e.ByteSize(), true
+	case dwarf.SlotBitSize:
+		return e.BitSize(), true
+	case dwarf.SlotBitOffset:
+		return e.BitOffset(), true
+	case dwarf.SlotDataBitOffset:
+		return e.DataBitOffset(), true
+	case dwarf.SlotUpperBound:
+		return e.UpperBound().Uint(), true
+	case dwarf.SlotCount:
+		return e.Count().Uint(), true
+	case dwarf.SlotEncoding:
+		return uint64(e.Encoding()), true
+	case dwarf.SlotCallingConvention:
+		return uint64(e.CallingConvention()), true
+	case dwarf.SlotLanguage:
+		return uint64(e.Language()), true
+	case dwarf.SlotInline:
+		return uint64(e.Inline()), true
+	case dwarf.SlotMemberLocation:
+		return e.MemberLocation()
+	case dwarf.SlotConstValue:
+		return e.ConstValue().Uint(), true
+	}
+	return 0, false
 }
 
 // follow reads what e refers to: entries, lists and expressions.
@@ -193,4 +229,14 @@ func readExpr(x dwarf.Expr) error {
 			}
 		}
 	}
+}
+
+// TestVmlinux compares all entries of the file that KDBG_BENCH_VMLINUX names, a
+// kernel or a module.
+func TestVmlinux(t *testing.T) {
+	name := os.Getenv("KDBG_BENCH_VMLINUX")
+	if name == "" || testing.Short() {
+		t.Skip("KDBG_BENCH_VMLINUX names no file, or the test is to be short")
+	}
+	compareWithStandard(t, name, true)
 }

@@ -56,6 +56,7 @@ func (e *Entry) EntryPC() (Address, bool) {
 		return Address{}, false
 	}
 	r, ok := l.Next()
+	r.Low.Value += e.value(SlotEntryPC) // an offset there, if it is no address
 	return r.Low, ok
 }
 

@@ -3,8 +3,11 @@ package dwarf_test
 import (
 	"debug/elf"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,6 +77,7 @@ var formTests = []struct {
 	{"implicit_const", only5, `byte_size:implicit_const=-3 count:implicit_const=7 encoding:implicit_const=5`,
 		`size=18446744073709551613 count=7 encoding=5`},
 	{"data16 is skipped", only5, `const_value:data16=1 byte_size:data1=3`, `size=3`},
+	{"constant block", allVersions, `const_value:block1={01 02} byte_size:data1=9`, `size=9 const=0/0`},
 	{"signs of constants", allVersions, `const_value:data1=0x80`, `const=-128/128`},
 	{"bit-fields", allVersions, `bit_offset:data1=1 data_bit_offset:data1=2 bit_size:data1=3`, `bits=3 bitoff=1 databit=2`},
 
@@ -92,6 +96,7 @@ var formTests = []struct {
 	{"addrx3", only5, `low_pc:addrx3=0x12345678`, `pc=0x12345678`},
 	{"addrx4", only5, `low_pc:addrx4=0x12345678`, `pc=0x12345678`},
 	{"GNU_addr_index", since4, `low_pc:GNU_addr_index=0x12345678`, `pc=0x12345678`},
+	{"entry_pc", allVersions, `entry_pc:addr=0x12345678`, `pc=0x12345678`},
 	{"offset of the end", since4, `low_pc:addr=0x1000 high_pc:data4=0x20 byte_size:data1=1`, `size=1 pc=0x1000`},
 
 	{"block1", allVersions, `location:block1={03 addr:0x1000}`, `loc=[addr 0x1000]`},
@@ -228,6 +233,45 @@ func TestSkipChildren(t *testing.T) {
 		}
 		if want := []string{"0", "1a", "1b", "1c", "0next"}; !slices.Equal(got, want) {
 			t.Errorf("sibling %q: read %v, want %v", sibling, got, want)
+		}
+	}
+}
+
+// TestConcurrent walks a file with several Readers at once, gives memory back,
+// and walks it again.
+func TestConcurrent(t *testing.T) {
+	var text strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&text, "unit\ncompile_unit name:strx=\"a.c\"\n\tbase_type @i%[1]d name:strp=\"int\"\n\ttypedef type:ref4=@i%[1]d\n", i)
+	}
+	d := dwarftest.File{Info: text.String()}
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, d.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := dwarf.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var group sync.WaitGroup
+	texts := make([]string, 4)
+	for i := range texts {
+		group.Go(func() {
+			texts[i], _ = dump(f)
+			for _, u := range f.Units() {
+				u.Release()
+			}
+		})
+	}
+	group.Wait()
+	again, err := dump(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range texts {
+		if text != again || strings.Count(text, "\n") != 600 {
+			t.Errorf("walks differ:\n%s\n%s", text, again)
 		}
 	}
 }
