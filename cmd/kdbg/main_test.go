@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kdbg": main})
+	testscript.Main(m, map[string]func(){"kdbg": main, "pahole": main})
 }
 
 // TestScripts runs the command lines in testdata/script. $DUMPS is the directory

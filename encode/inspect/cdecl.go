@@ -135,7 +135,7 @@ func isC(name string) bool {
 // composite writes the body of a struct or union, with the offset of each member
 // in bytes, and bits.
 func (p *cPrinter) composite(id rawbtf.ID, t rawbtf.Type, depth int) string {
-	if p.bodies++; depth > maxDepth || p.bodies > maxBodies {
+	if p.members += 1 + t.Vlen; depth > maxDepth || p.members-t.Vlen > maxMembers {
 		return t.Kind.String() + " {}"
 	}
 	var s strings.Builder

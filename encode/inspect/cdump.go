@@ -48,11 +48,13 @@ type cPrinter struct {
 	tags   map[string]rawbtf.ID // the first struct, union or enum of a name
 	idents map[string]int       // how many types, values or functions have a name
 	depth  int
-	bodies int // of anonymous types in the declaration that is being printed
+
+	members int // printed in the declaration in hand, those of anonymous types in it included
 }
 
-// maxBodies bounds those: a few that contain each other twice would be endless.
-const maxBodies = 10_000
+// maxMembers bounds those: a few types that contain each other twice would be
+// endless.
+const maxMembers = 200_000
 
 // cState says how much of a type was printed.
 type cState uint8
@@ -172,7 +174,7 @@ func (p *cPrinter) needTypedef(id rawbtf.ID, t rawbtf.Type, all bool) {
 	if p.state[id]&declared == 0 {
 		p.state[id] |= declared
 		p.need(t.Ref(), false)
-		p.bodies = 0
+		p.members = 0
 		if name := p.name(id, t); !predefined[name] {
 			fmt.Fprintf(p.w, "typedef %s;\n\n", p.declare(t.Ref(), name, 0))
 		}
@@ -199,7 +201,7 @@ func (p *cPrinter) needComposite(id rawbtf.ID, t rawbtf.Type, all bool) {
 	}
 	p.state[id] ^= underway | complete
 	if t.Name != 0 {
-		p.bodies = 0
+		p.members = 0
 		fmt.Fprintf(p.w, "%s; /* %d bytes */\n\n", p.composite(id, t, 0), t.Size)
 	}
 }
@@ -216,7 +218,7 @@ func (p *cPrinter) printLooseEnums() {
 
 // printObject prints a function or variable.
 func (p *cPrinter) printObject(id rawbtf.ID, t rawbtf.Type) {
-	p.bodies = 0
+	p.members = 0
 	name := p.b.Name(t.Name)
 	text := "extern " + p.declare(t.Ref(), identifier(name), 0) + ";"
 	if t.Kind == rawbtf.KindFunc {

@@ -236,7 +236,7 @@ func (c *canon) line(id rawbtf.ID, depth int) line {
 
 func (c *canon) members(s *strings.Builder, t rawbtf.Type, depth int) {
 	fmt.Fprintf(s, "%d bytes {", t.Size)
-	for i := range t.Vlen {
+	for i := 0; i < t.Vlen && s.Len() < maxRef; i++ {
 		m := t.Member(i)
 		fmt.Fprintf(s, " %s %s@%d", c.ref(m.Type, depth), c.b.Name(m.Name), m.BitOffset)
 		if m.BitSize != 0 {
@@ -249,7 +249,7 @@ func (c *canon) members(s *strings.Builder, t rawbtf.Type, depth int) {
 
 func (c *canon) prototype(s *strings.Builder, t rawbtf.Type, depth int) {
 	s.WriteByte('(')
-	for i := range t.Vlen {
+	for i := 0; i < t.Vlen && s.Len() < maxRef; i++ {
 		if p := t.Param(i); p.Type == 0 {
 			s.WriteString("...")
 		} else {
