@@ -48,7 +48,7 @@ func (t *Table) seen() []Class {
 	for k := range t.shards {
 		list := &t.shards[k].list
 		for i := range uint32(list.n) {
-			if order := list.at(i).order.Load(); order != ^uint64(0) {
+			if order := list.at(i).order.Load(); order < unlisted {
 				places = append(places, place{order, Class(t.first + (i+1)*classShards + uint32(k))})
 			}
 		}
@@ -121,6 +121,9 @@ func (t *Table) defines(c Class) Class {
 func (t *Table) Freeze() error {
 	if t.full.Load() {
 		return ErrFull
+	}
+	for i := range t.shards {
+		t.shards[i].forget()
 	}
 	g := &Graph{table: t, meaning: make([]Class, t.bound())}
 	t.ambiguous = g.define(t.seen())

@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -232,10 +233,7 @@ func (s *split) partition(nodes []Node, block map[Node]uint32) map[Node]uint32 {
 // merge makes the nodes of each block one, the first of them.
 func (s *split) merge(nodes []Node, block map[Node]uint32) {
 	slices.SortFunc(nodes, func(a, b Node) int {
-		if d := s.order(a) - s.order(b); d != 0 {
-			return d
-		}
-		return int(a) - int(b)
+		return cmp.Or(cmp.Compare(s.order(a), s.order(b)), cmp.Compare(a, b))
 	})
 	first := make(map[uint32]Node)
 	for _, n := range nodes {
@@ -248,9 +246,9 @@ func (s *split) merge(nodes []Node, block map[Node]uint32) {
 }
 
 // order returns the place of a node's first occurrence.
-func (s *split) order(n Node) int {
+func (s *split) order(n Node) uint64 {
 	if v, ok := s.isVariant(n); ok {
-		return int(s.variants[v].order)
+		return s.variants[v].order
 	}
-	return int(s.table.class(Class(n)).order.Load())
+	return s.table.class(Class(n)).order.Load()
 }

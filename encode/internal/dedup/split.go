@@ -337,12 +337,14 @@ func (s *split) list(seen []Class) []Node {
 		if s.variants[v].goes != uint32(v) || s.final(n) != n || s.inBase(uint32(v)) {
 			continue
 		}
-		places = append(places, place{s.variants[v].order, n})
+		if s.table.class(s.variants[v].class).order.Load() < unlisted {
+			places = append(places, place{s.variants[v].order, n})
+		}
 		for _, c := range refs(nil, s.table.class(s.variants[v].class).words) {
 			to := s.edge(n, c)
 			if _, name := s.number[Class(to)]; name && !needed[Class(to)] {
 				needed[Class(to)] = true
-				places = append(places, place{s.variants[v].order, to})
+				places = append(places, place{min(s.variants[v].order, s.table.class(Class(to)).order.Load()), to})
 			}
 		}
 	}

@@ -78,10 +78,16 @@ type classSlot struct {
 
 // class is an interned type.
 type class struct {
-	order atomic.Uint64 // first place it was seen: unit and entry; ^0: nowhere
+	order atomic.Uint64 // first place it was seen, unit and number there; else nowhere or unlisted
 	hash  uint64
 	words []uint32
 }
+
+// Values of class.order that are no places.
+const (
+	nowhere  = ^uint64(0)  // a name, or what was entered and given up again
+	unlisted = nowhere - 1 // a function type made by Unit.Proto
+)
 
 // scope is what is kept of a unit.
 type scope struct {
@@ -192,7 +198,7 @@ func (sh *classShard) add(words []uint32, hash uint64) uint32 {
 	c := sh.list.grow()
 	c.hash = hash
 	c.words = sh.words[at:len(sh.words):len(sh.words)]
-	c.order.Store(^uint64(0))
+	c.order.Store(nowhere)
 	if 2*sh.list.n > len(sh.slots) {
 		old := sh.slots
 		sh.slots = make([]classSlot, max(64, 2*len(old)))
@@ -204,6 +210,16 @@ func (sh *classShard) add(words []uint32, hash uint64) uint32 {
 	}
 	sh.place(classSlot{uint32(hash >> 32), uint32(sh.list.n)})
 	return uint32(sh.list.n)
+}
+
+// forget makes find find no classes that were given up.
+func (sh *classShard) forget() {
+	clear(sh.slots)
+	for i := range uint32(sh.list.n) {
+		if c := sh.list.at(i); !c.dropped() {
+			sh.place(classSlot{uint32(c.hash >> 32), i + 1})
+		}
+	}
 }
 
 func (sh *classShard) place(slot classSlot) {
@@ -228,18 +244,22 @@ func (t *Table) all() iter.Seq[Class] {
 	}
 }
 
-// own yields the classes of t.
+// own yields the classes of t, without those that were given up.
 func (t *Table) own() iter.Seq[Class] {
 	return func(yield func(Class) bool) {
 		for k := range t.shards {
-			for i := range uint32(t.shards[k].list.n) {
-				if !yield(Class(t.first + (i+1)*classShards + uint32(k))) {
+			list := &t.shards[k].list
+			for i := range uint32(list.n) {
+				if !list.at(i).dropped() && !yield(Class(t.first+(i+1)*classShards+uint32(k))) {
 					return
 				}
 			}
 		}
 	}
 }
+
+// dropped reports whether c was entered and given up again.
+func (c *class) dropped() bool { return c.order.Load() == nowhere && c.kind() <= Enum64 }
 
 // see records that c occurs at order.
 func (c *class) see(order uint64) {

@@ -18,6 +18,7 @@ type Unit struct {
 	words    []uint32 // records being put together, innermost last
 
 	cache  []cacheSlot
+	misses int               // of the cache since it grew
 	unary  [numUnary][]Class // by what they refer to: records of that and nothing else
 	seen   []uint64          // bit set of the classes that this worker has seen
 	means  []meaning         // by name-only class
@@ -52,6 +53,12 @@ type child struct {
 	next uint32 // index+1
 }
 
+// declares reports whether the type is declared and not defined. An enum without
+// values is the only declaration of one that BTF has.
+func (l *local) declares() bool {
+	return l.flags&isDeclaration != 0 || l.name != 0 && l.head == 0 && (l.kind == Enum || l.kind == Enum64)
+}
+
 // Flags of a local.
 const (
 	isFlag uint8 = 1 << iota
@@ -74,7 +81,8 @@ type cacheSlot struct {
 }
 
 const (
-	cacheSize  = 1 << 16
+	minCache   = 1 << 8
+	maxCache   = 1 << 16
 	cacheProbe = 2
 	slotShift  = 2       // few types take less than four bytes
 	maxDepth   = 1 << 12 // of references from type to type that end at no name
@@ -95,7 +103,7 @@ const (
 // NewUnit returns a Unit that interns into t. It has to be reset for units in the
 // order of their numbers.
 func (t *Table) NewUnit() *Unit {
-	return &Unit{table: t, cache: make([]cacheSlot, cacheSize)}
+	return &Unit{table: t, cache: make([]cacheSlot, minCache)}
 }
 
 // Reset empties u for the unit of the given number, whose entries are below end.
@@ -224,7 +232,7 @@ func (u *Unit) splitNames() bool {
 	for n := range u.types {
 		l := &u.types[n]
 		k := l.kind.namer()
-		if k == 0 || l.name == 0 || l.flags&(isDeclaration|isPrivate) != 0 {
+		if k == 0 || l.name == 0 || l.flags&isPrivate != 0 || l.declares() {
 			continue
 		}
 		if u.meet(l.edge, l.class) != l.class {
@@ -244,7 +252,7 @@ func (u *Unit) splitNames() bool {
 // privatize has references to all definitions of a name made to each of them.
 func (u *Unit) privatize(k Kind, name Name) {
 	for n := range u.types {
-		if l := &u.types[n]; l.name == name && l.kind.namer() == k && l.flags&isDeclaration == 0 {
+		if l := &u.types[n]; l.name == name && l.kind.namer() == k && !l.declares() {
 			l.flags |= isPrivate
 		}
 	}
@@ -286,6 +294,9 @@ func (u *Unit) Proto(ret Entry, params []Child) Class {
 	}
 	c := u.finish(base)
 	u.protos = append(u.protos, c)
+	if c != 0 {
+		u.table.class(c).see(unlisted)
+	}
 	return c
 }
 
@@ -407,7 +418,7 @@ func (u *Unit) finish(base int) Class {
 	words := u.words[base:]
 	u.words = u.words[:base]
 	hash := hashWords(words)
-	slots := u.cache[hash%(cacheSize/cacheProbe)*cacheProbe:][:cacheProbe]
+	slots := u.cache[hash&uint64(len(u.cache)/cacheProbe-1)*cacheProbe:][:cacheProbe]
 	tag := uint32(hash >> 32)
 	for i := range slots {
 		if s := &slots[i]; s.hash == tag && slices.Equal(s.words, words) {
@@ -418,6 +429,9 @@ func (u *Unit) finish(base int) Class {
 	if c != 0 {
 		copy(slots[1:], slots)
 		slots[0] = cacheSlot{tag, c, u.table.class(c).words}
+	}
+	if u.misses++; u.misses > len(u.cache) && len(u.cache) < maxCache {
+		u.cache, u.misses = make([]cacheSlot, 4*len(u.cache)), 0
 	}
 	return c
 }
@@ -468,7 +482,7 @@ func (u *Unit) build(n int) Class {
 	case Array:
 		return u.record(k, l.size, uint32(u.refer(l.ref)))
 	}
-	if name := l.kind.namer(); name != 0 && l.flags&isDeclaration != 0 {
+	if name := l.kind.namer(); name != 0 && l.declares() {
 		if l.name == 0 {
 			return 0 // nothing can be said of it
 		}
