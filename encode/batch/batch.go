@@ -7,6 +7,7 @@ package batch
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,6 +107,7 @@ func Run(ctx context.Context, files []string, opts *Options) ([]Result, error) {
 // run is one call of Run.
 type run struct {
 	opts *Options
+	blob *rawbtf.Blob // of the base, nil if there is none
 	base *encode.Base
 	jobs int // workers of each file
 
@@ -113,13 +115,11 @@ type run struct {
 	shares []float64 // of each file that is done
 }
 
-func (r *run) openBase() error {
-	blob, err := rawbtf.ReadFile(r.opts.BaseFile, nil)
-	if err != nil {
+func (r *run) openBase() (err error) {
+	if r.blob, err = rawbtf.ReadFile(r.opts.BaseFile, nil); err != nil {
 		return fmt.Errorf("read base: %w", err)
 	}
-	r.base, err = encode.NewBase(blob)
-	if err != nil {
+	if r.base, err = encode.NewBase(r.blob); err != nil {
 		return fmt.Errorf("base %s: %w", r.opts.BaseFile, err)
 	}
 	return nil
@@ -136,6 +136,9 @@ func (r *run) file(ctx context.Context, i int, res *Result) error {
 	}
 	defer f.Close()
 	if len(f.Units()) == 0 {
+		if isEmpty(f) {
+			return nil
+		}
 		return fmt.Errorf("%s: %w", res.File, ErrNoDebug)
 	}
 	o := r.opts.Encode
@@ -163,6 +166,17 @@ func (r *run) file(ctx context.Context, i int, res *Result) error {
 		return fmt.Errorf("write %s: %w", res.File, err)
 	}
 	return nil
+}
+
+// isEmpty reports whether a file has neither code nor data, so that there is
+// nothing to describe: gcc makes such an object, without DWARF, of an empty source.
+func isEmpty(f *dwarf.File) bool {
+	for _, s := range f.Sections() {
+		if s.Flags&elf.SHF_ALLOC != 0 && s.Type != elf.SHT_NOTE && s.Size > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // report adds up how much is done of all files.
@@ -194,16 +208,12 @@ func (e *VerifyError) Error() string {
 }
 
 func (r *run) verify(out *encode.Result) error {
-	var base *rawbtf.Blob
-	var err error
-	switch {
-	case out.Base != nil:
-		base, err = rawbtf.Parse(out.Base, nil)
-	case r.opts.BaseFile != "":
-		base, err = rawbtf.ReadFile(r.opts.BaseFile, nil)
-	}
-	if err != nil {
-		return err
+	base := r.blob
+	if out.Base != nil {
+		var err error
+		if base, err = rawbtf.Parse(out.Base, nil); err != nil {
+			return err
+		}
 	}
 	blob, err := rawbtf.Parse(out.BTF, base)
 	if err != nil {
