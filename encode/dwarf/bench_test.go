@@ -39,3 +39,16 @@ func BenchmarkWalk(b *testing.B) {
 		b.ReportMetric(float64(n), "entries")
 	}
 }
+
+// BenchmarkOpen maps a vmlinux and reads the headers of its units.
+func BenchmarkOpen(b *testing.B) {
+	name := vmlinux(b).Name()
+	b.ReportAllocs()
+	for b.Loop() {
+		f, err := Open(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		f.Close()
+	}
+}

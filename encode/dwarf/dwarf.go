@@ -200,8 +200,6 @@ type Ref uint64
 // Offset returns the offset of the entry in its section.
 func (r Ref) Offset() uint64 { return uint64(r) &^ (0xff << spaceShift) }
 
-func (r Ref) space() space { return space(r >> spaceShift) }
-
 // StringRef identifies a string of a File without reading it. Equal StringRefs
 // are equal strings; the same string may have several, although linkers merge
 // most. Zero is no string. It fits as the key of a map in front of one by

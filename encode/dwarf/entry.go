@@ -1,7 +1,5 @@
 package dwarf
 
-import "math"
-
 // Slot is an attribute that a [Reader] decodes.
 type Slot uint8
 
@@ -278,11 +276,11 @@ func (u *Unit) addressAt(sec *section, off uint64) Address {
 	return Address{Value: fixed(sec.data[off:], u.addrSize, u.file.big), Section: sec.sectionOf(off)}
 }
 
-// A block is packed into one number: its offset in the section and its length.
+// A block is packed into one number: its offset in the section, which leaves
+// room for a terabyte, and its length.
 const (
 	blockLenBits = 24
 	maxBlock     = 1<<blockLenBits - 1
-	maxBlockOff  = math.MaxUint64 >> blockLenBits
 )
 
 func (e *Entry) expr(packed uint64) Expr {

@@ -15,8 +15,6 @@ const (
 	classList   // an index of a location or range list
 	classRef
 	classString
-
-	classNone class = 0
 )
 
 // slotClasses are the kinds of values that each slot is decoded from. Values of
@@ -80,11 +78,13 @@ type formInfo struct {
 	wide  opKind // reads the form in 64-bit DWARF, if size is sizeOffset
 }
 
+// Sizes that depend on the unit.
 const (
-	sizeOffset = math.MaxUint32 - iota
-	sizeAddr
+	sizeOffset = math.MaxUint32 - iota // of an offset: 4 or 8 bytes
+	sizeAddr                           // of an address
 )
 
+// forms are the forms of the standard, by number.
 var forms = [...]formInfo{
 	FormAddr:          {class: classAddr, read: opAddr, size: sizeAddr},
 	FormBlock1:        {class: classBlock, read: opBlock1, skip: opSkipBlock1},

@@ -66,8 +66,9 @@ func (r *Reader) readOne(u *Unit, slots slotSet) error {
 	return nil
 }
 
-// Seek reads the entry at ref, of this or another unit of the file, and reports
-// whether there is one. Next continues with its children at depth 1.
+// Seek reads the entry at ref, of this or another unit of the file that Reset
+// was given a unit of, and reports whether there is one. Next continues with
+// its children at depth 1.
 func (r *Reader) Seek(ref Ref) bool {
 	u := r.unit
 	if u == nil || ref < u.Offset || ref >= u.End {

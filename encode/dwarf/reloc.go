@@ -20,6 +20,7 @@ const (
 	relocSet6           // the low six bits
 	relocSub6
 	relocSetULEB // a LEB128 number whose size is kept
+	relocAddULEB // the same; loongarch adds where riscv sets
 	relocSubULEB
 )
 
@@ -55,9 +56,6 @@ var relocs = map[elf.Machine]map[uint32]reloc{
 		107: {relocAddULEB, 1}, 108: {relocSubULEB, 1},
 	},
 }
-
-// relocAddULEB is loongarch's, which adds to a LEB128 number where riscv sets it.
-const relocAddULEB relocKind = relocSubULEB + 1
 
 // relocate applies the relocations of one part of s, whose data follow base
 // bytes of other parts, and notes in s.sites where they put addresses.

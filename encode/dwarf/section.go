@@ -2,6 +2,7 @@ package dwarf
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"slices"
 	"strings"
@@ -28,18 +29,11 @@ type site struct {
 // sectionOf returns the ELF section that the address at off is relative to, or
 // 0 if no relocation says so.
 func (s *section) sectionOf(off uint64) int {
-	lo, hi := 0, len(s.sites)
-	for lo < hi {
-		if mid := int(uint(lo+hi) / 2); s.sites[mid].off < off {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	i, found := slices.BinarySearchFunc(s.sites, off, func(s site, off uint64) int { return cmp.Compare(s.off, off) })
+	if !found {
+		return 0
 	}
-	if lo < len(s.sites) && s.sites[lo].off == off {
-		return s.sites[lo].section
-	}
-	return 0
+	return s.sites[i].section
 }
 
 // lazySection is a section that is loaded when first used.
@@ -75,28 +69,30 @@ func (s *section) release(f *File, begin, end uint64) {
 // loadSections loads what every walk needs, side by side since each may be
 // compressed.
 func (f *File) loadSections() error {
-	wanted := map[string]*section{
-		"info": &f.info, "types": &f.types, "abbrev": &f.abbrev, "str": &f.str,
-		"line_str": &f.lineStr, "str_offsets": &f.strOffsets, "addr": &f.addr,
+	var group sync.WaitGroup
+	wanted := []struct {
+		name    string
+		section *section
+		err     error
+	}{
+		{name: "info", section: &f.info}, {name: "types", section: &f.types}, {name: "abbrev", section: &f.abbrev},
+		{name: "str", section: &f.str}, {name: "line_str", section: &f.lineStr},
+		{name: "str_offsets", section: &f.strOffsets}, {name: "addr", section: &f.addr},
 	}
-	errs := make(chan error, len(wanted))
-	for name, s := range wanted {
-		go func() {
-			var err error
-			*s, err = f.loadSection(name)
-			errs <- err
-		}()
+	for i := range wanted {
+		w := &wanted[i]
+		group.Go(func() { *w.section, w.err = f.loadSection(w.name) })
 	}
-	var err error
-	for range wanted {
-		if e := <-errs; err == nil {
-			err = e
+	group.Wait()
+	for _, w := range wanted {
+		if w.err != nil {
+			return w.err
 		}
 	}
 	// What follows the last NUL is not a string: a reference there is an error.
 	f.str.data = f.str.data[:bytes.LastIndexByte(f.str.data, 0)+1]
 	f.lineStr.data = f.lineStr.data[:bytes.LastIndexByte(f.lineStr.data, 0)+1]
-	return err
+	return nil
 }
 
 // loadSection returns the debugging section of that name without its ".debug_"
