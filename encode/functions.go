@@ -14,7 +14,7 @@ type functions struct {
 	params []parameter
 	tags   []functionTag
 	open   []int32 // by depth: the subprogram there, in list
-	last   int32   // that of the parameter read last
+	last   int32   // that of the parameter read last, −1 if it was not kept
 
 	protos     []dedup.Child // of the function being interned
 	candidates []candidate   // of all units that this worker has read
@@ -26,7 +26,7 @@ type functions struct {
 type subprogram struct {
 	at       dwarf.Ref
 	origin   dwarf.Ref // what it is an instance of, or completes
-	name     dedup.Name
+	name     dwarf.StringRef
 	ret      dedup.Entry
 	pc       dwarf.Address
 	first    int32 // parameter, index+1
@@ -41,7 +41,7 @@ type subprogram struct {
 type parameter struct {
 	at     dwarf.Ref
 	origin dwarf.Ref
-	name   dedup.Name
+	name   dwarf.StringRef
 	typ    dedup.Entry
 	next   int32 // index+1
 	index  int32 // among those of its subprogram
@@ -95,7 +95,7 @@ func (fs *functions) begin(*worker) {
 // subprogram keeps a DW_TAG_subprogram.
 func (fs *functions) subprogram(w *worker, e *dwarf.Entry, depth int) {
 	s := subprogram{
-		at: e.Offset, name: w.name(e.Name()), ret: w.entry(e.Type()),
+		at: e.Offset, name: e.Name(), ret: w.entry(e.Type()),
 		origin: e.AbstractOrigin(), borrowed: w.borrowed, chain: e.Annotation(),
 	}
 	if s.origin == 0 {
@@ -137,8 +137,12 @@ func (fs *functions) parameter(w *worker, e *dwarf.Entry) {
 		return
 	}
 	s := &fs.list[owner]
+	fs.last = -1
+	if s.flags&isDeclared != 0 {
+		return
+	}
 	p := parameter{
-		at: e.Offset, origin: e.AbstractOrigin(), name: w.name(e.Name()), typ: w.entry(e.Type()),
+		at: e.Offset, origin: e.AbstractOrigin(), name: e.Name(), typ: w.entry(e.Type()),
 		index: s.count, chain: e.Annotation(),
 	}
 	if s.flags&isConcrete != 0 {
@@ -159,7 +163,7 @@ func (fs *functions) varargs(w *worker) {
 // is a child of, or to the parameter read last.
 func (fs *functions) annotation(w *worker, tag dwarf.Tag, value dedup.Name) {
 	if tag == dwarf.TagFormalParameter {
-		if n := len(fs.params); n > 0 {
+		if n := len(fs.params); n > 0 && fs.last >= 0 {
 			fs.tags = append(fs.tags, functionTag{fs.last, fs.params[n-1].index, value})
 		}
 	} else if owner, ok := fs.parent(w); ok {

@@ -21,7 +21,7 @@ func (fs *functions) end(w *worker) {
 			continue
 		}
 		name, ret := fs.origins(s)
-		if sym, ok := w.core.functionSymbols.find(name); ok {
+		if sym, ok := w.core.functionSymbols.find(w.name(name)); ok {
 			fs.candidate(w, i, sym, ret)
 		}
 	}
@@ -29,7 +29,7 @@ func (fs *functions) end(w *worker) {
 
 // origins returns the name and return type of a subprogram, from its abstract
 // instance or declaration where it has none itself.
-func (fs *functions) origins(s *subprogram) (name dedup.Name, ret dedup.Entry) {
+func (fs *functions) origins(s *subprogram) (name dwarf.StringRef, ret dedup.Entry) {
 	for range maxOrigins {
 		if name == 0 {
 			name = s.name
@@ -100,7 +100,7 @@ func (fs *functions) candidate(w *worker, i int, sym int32, ret dedup.Entry) {
 		if int(p.index) != len(fs.protos) {
 			flags |= isReordered
 		}
-		fs.protos = append(fs.protos, dedup.Child{Name: p.name, Ref: p.typ})
+		fs.protos = append(fs.protos, dedup.Child{Name: w.name(p.name), Ref: p.typ})
 	}
 	if flags&isMisplaced != 0 && fs.hasAggregate(w) {
 		flags &^= isMisplaced // it takes several registers or none, which moves the others
@@ -130,15 +130,12 @@ func (fs *functions) add(w *worker, c candidate) {
 		fs.candidates = append(fs.candidates, c)
 		return
 	}
-	fs.candidates[i].merge(c)
-}
-
-func (c *candidate) merge(d candidate) {
-	flags := c.flags | d.flags
-	if d.precedes(c) {
-		*c = d
+	old := &fs.candidates[i]
+	flags := c.flags | old.flags
+	if c.precedes(old) {
+		*old = c
 	}
-	c.flags = flags
+	old.flags = flags
 }
 
 // precedes orders candidates for one function: those at the symbol's address

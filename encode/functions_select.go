@@ -48,9 +48,9 @@ type function struct {
 
 // verdict is what all units say of the functions of one name.
 type verdict struct {
-	candidate
+	best         *candidate
+	flags        functionFlags
 	inconsistent bool
-	seen         bool
 }
 
 // selectFunctions decides about the candidates of all workers. It returns the
@@ -58,20 +58,24 @@ type verdict struct {
 func (c *encoder) selectFunctions(g *dedup.Graph, candidates ...[]candidate) (list []function, skipped map[SkipReason]int) {
 	verdicts := make([]verdict, len(c.functionSymbols.list))
 	for _, list := range candidates {
-		for _, d := range list {
+		for i := range list {
+			d := &list[i]
 			v := &verdicts[d.symbol]
-			if !v.seen {
-				*v = verdict{candidate: d, seen: true}
+			v.flags |= d.flags
+			if v.best == nil {
+				v.best = d
 				continue
 			}
-			v.inconsistent = v.inconsistent || v.signature != d.signature
-			v.merge(d)
+			v.inconsistent = v.inconsistent || v.best.signature != d.signature
+			if d.precedes(v.best) {
+				v.best = d
+			}
 		}
 	}
 	skipped = make(map[SkipReason]int)
 	for i := range verdicts {
 		v := &verdicts[i]
-		if !v.seen {
+		if v.best == nil {
 			continue
 		}
 		name := c.table.Bytes(c.functionSymbols.list[i].name)
@@ -79,7 +83,7 @@ func (c *encoder) selectFunctions(g *dedup.Graph, candidates ...[]candidate) (li
 			skipped[r]++
 			continue
 		}
-		list = append(list, function{v.candidate, name})
+		list = append(list, function{*v.best, name})
 	}
 	slices.SortFunc(list, func(a, b function) int { return bytes.Compare(a.name, b.name) })
 	return list, skipped
@@ -87,7 +91,7 @@ func (c *encoder) selectFunctions(g *dedup.Graph, candidates ...[]candidate) (li
 
 // skip returns the reason to leave a function out, 0 for none.
 func (c *encoder) skip(g *dedup.Graph, v *verdict, name []byte) SkipReason {
-	sym := &c.functionSymbols.list[v.symbol]
+	sym := &c.functionSymbols.list[v.best.symbol]
 	switch {
 	case !validIdentifier(name):
 		return SkipName
@@ -101,7 +105,7 @@ func (c *encoder) skip(g *dedup.Graph, v *verdict, name []byte) SkipReason {
 		return SkipReordered
 	case v.flags&(isOptimized|isElsewhere) != 0 && (sym.changed || v.flags&isNocall != 0):
 		return SkipOptimized
-	case c.uncertain(g, &v.candidate):
+	case c.uncertain(g, v.best):
 		return SkipUncertain
 	}
 	return 0

@@ -19,7 +19,7 @@ type variables struct {
 type variable struct {
 	at     dwarf.Ref
 	origin dwarf.Ref // what it completes, or is an instance of
-	name   dedup.Name
+	name   dwarf.StringRef
 	typ    dedup.Entry
 	addr   dwarf.Address
 	chain  dwarf.Ref // the first of GCC's annotations
@@ -66,10 +66,11 @@ func (vs *variables) begin(*worker) { vs.list, vs.tags = vs.list[:0], vs.tags[:0
 
 // variable keeps a DW_TAG_variable. Depth 1 is that of the unit's own.
 func (vs *variables) variable(w *worker, e *dwarf.Entry, depth int) {
-	if w.core.opts.Vars == VarsOff {
+	o := w.core.opts
+	if o.Vars == VarsOff || depth > 1 && !o.VarsExtra {
 		return
 	}
-	v := variable{at: e.Offset, name: w.name(e.Name()), typ: w.entry(e.Type()), chain: e.Annotation()}
+	v := variable{at: e.Offset, name: e.Name(), typ: w.entry(e.Type()), chain: e.Annotation()}
 	if v.origin = e.AbstractOrigin(); v.origin == 0 {
 		if v.origin = e.Specification(); v.origin != 0 {
 			v.flags |= isSpecified
@@ -92,9 +93,10 @@ func (vs *variables) variable(w *worker, e *dwarf.Entry, depth int) {
 	vs.list = append(vs.list, v)
 }
 
-// annotation adds a declaration tag to the variable read last.
-func (vs *variables) annotation(_ *worker, value dedup.Name) {
-	if n := len(vs.list); n > 0 {
+// annotation adds a declaration tag to the variable read last, if the entry being
+// read is its child.
+func (vs *variables) annotation(w *worker, value dedup.Name) {
+	if n := len(vs.list); n > 0 && (w.reader.Depth == 2 || w.core.opts.VarsExtra) {
 		vs.tags = append(vs.tags, variableTag{vs.list[n-1].at, value})
 	}
 }
@@ -129,13 +131,16 @@ func fixedAddress(e *dwarf.Entry) (dwarf.Address, bool) {
 func (vs *variables) end(w *worker) {
 	extra := w.core.opts.VarsExtra
 	for i := range vs.list {
+		if !extra && vs.list[i].flags&isPlaced == 0 {
+			continue
+		}
 		v := vs.source(vs.list[i])
 		switch {
 		case v.name == 0 || v.flags&isArtificial != 0:
 		case v.flags&isPlaced != 0:
 			if v.flags&isStaticOf == 0 || extra {
 				vs.definitions = append(vs.definitions, definition{
-					name: v.name, class: w.types.Class(v.typ), scope: int32(w.scope),
+					name: w.name(v.name), class: w.types.Class(v.typ), scope: int32(w.scope),
 					at: v.at, addr: v.addr, flags: v.flags, tags: vs.tagsOf(w, v),
 				})
 			}
@@ -188,7 +193,8 @@ func (vs *variables) source(v variable) variable {
 // declare keeps the declaration of v, of several the first whose type has a
 // size.
 func (vs *variables) declare(w *worker, v variable) {
-	if !w.core.variableSymbols.names[v.name] {
+	name := w.name(v.name)
+	if !w.core.variableSymbols.names[name] {
 		return
 	}
 	if vs.declared == nil {
@@ -196,8 +202,8 @@ func (vs *variables) declare(w *worker, v variable) {
 	}
 	class := w.types.Class(v.typ)
 	d := declaration{class: class, scope: int32(w.scope), at: v.at, bound: !w.types.Shape(class).Open()}
-	if old, ok := vs.declared[v.name]; !ok || d.precedes(old) {
-		vs.declared[v.name] = d
+	if old, ok := vs.declared[name]; !ok || d.precedes(old) {
+		vs.declared[name] = d
 	}
 }
 
