@@ -65,6 +65,7 @@ are any.`,
 			return failUnless(same, err)
 		},
 	}
+	cmd.Flags().StringVar(&opts.Second, "second-base", "", "the second BTF is split on that of `FILE`; the first by --base")
 	cmd.Flags().IntVarP(&show, "show", "n", show, "show `N` differences of each kind")
 	return cmd
 }

@@ -15,7 +15,8 @@ import (
 
 // Options say how to read a file.
 type Options struct {
-	Base string // file that a split BTF is split on; "": it is whole, or brings its base
+	Base   string // file that a split BTF is split on; "": it is whole, or brings its base
+	Second string // that of the second file that Diff compares; "": the same
 }
 
 func (o *Options) read(name string) (*rawbtf.Blob, error) {
@@ -45,13 +46,15 @@ func Dump(w io.Writer, name string, asC bool, opts *Options) error {
 	return out.Flush()
 }
 
-// Diff compares the BTF of two files, split on the same base if on any, and
-// prints how many types, functions and variables they share, and up to show of
+// Diff compares the BTF of two files and prints how many types, functions and variables they share, and up to show of
 // those that only one has, of each kind. It reports whether they are the same.
 func Diff(w io.Writer, nameA, nameB string, show int, opts *Options) (same bool, err error) {
 	a, err := opts.read(nameA)
 	if err != nil {
 		return false, err
+	}
+	if opts != nil && opts.Second != "" {
+		opts = &Options{Base: opts.Second}
 	}
 	b, err := opts.read(nameB)
 	if err != nil {

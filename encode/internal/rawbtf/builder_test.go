@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -297,5 +299,40 @@ func TestParseErrors(t *testing.T) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestReadFile reads raw files, and finds that a split one lacks its base or has
+// the wrong one.
+func TestReadFile(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, raw []byte) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, raw, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	bases := make([]*Blob, 2)
+	for i := range bases {
+		b := NewBuilder(nil)
+		b.Typedef(b.String([]string{"longer_than_the_other", "short"}[i]), 0)
+		everyKind(b)
+		var err error
+		if bases[i], err = ReadFile(file("base", mustBytes(t, b)), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := NewBuilder(&BuilderOptions{Base: bases[0]})
+	b.Struct(b.String("list_head"), 4, []Member{{b.String("colour"), 1, 0, 0}, {b.String("printk"), 1, 0, 0}})
+	split := file("split", mustBytes(t, b))
+	if _, err := ReadFile(split, bases[0]); err != nil {
+		t.Error(err)
+	}
+	if _, err := ReadFile(split, nil); !errors.As(err, new(*SplitError)) {
+		t.Errorf("without a base: %v", err)
+	}
+	if _, err := ReadFile(split, bases[1]); !errors.As(err, new(*BaseError)) {
+		t.Errorf("with the wrong base: %v", err)
 	}
 }

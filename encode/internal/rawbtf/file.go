@@ -17,6 +17,14 @@ func (e *SplitError) Hint() string {
 	return "name the vmlinux, or its BTF, that the module was built against with --base"
 }
 
+// A BaseError is a split BTF that was read with the wrong base.
+type BaseError struct{ File string }
+
+func (e *BaseError) Error() string { return e.File + ": it is split on another base" }
+func (e *BaseError) Hint() string {
+	return "its base is the BTF of the vmlinux, of the very build, that it was encoded against"
+}
+
 // ReadFile reads the BTF of a file: a raw one, or the .BTF of an ELF file. base
 // is what it is split on, nil if it is whole. The .BTF of a module built outside
 // of the kernel's tree brings its base, which takes the place of base.
@@ -47,7 +55,48 @@ func ReadFile(name string, base *Blob) (*Blob, error) {
 	if base == nil && b.looksSplit() {
 		return nil, &SplitError{name}
 	}
+	if !b.fitsBase() {
+		return nil, &BaseError{name}
+	}
 	return b, nil
+}
+
+// fitsBase reports whether the names that b takes from its base are whole strings
+// there. In a base that is not b's own, some of them almost surely begin within
+// a string, or are none.
+func (b *Blob) fitsBase() bool {
+	for _, t := range b.All() {
+		if !b.wholeName(t.Name) {
+			return false
+		}
+		for i := range t.Vlen {
+			var name Str
+			switch t.Kind {
+			case KindStruct, KindUnion:
+				name = t.Member(i).Name
+			case KindEnum, KindEnum64:
+				name = t.Enumerator(i).Name
+			case KindFuncProto:
+				name = t.Param(i).Name
+			}
+			if !b.wholeName(name) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (b *Blob) wholeName(s Str) bool {
+	if uint32(s) >= b.str0 || s == 0 {
+		return true // its own
+	}
+	base := b.base
+	for uint32(s) < base.str0 {
+		base = base.base
+	}
+	off := uint32(s) - base.str0
+	return off == 0 || base.strs[off-1] == 0
 }
 
 // looksSplit reports whether b's strings do not begin as those of a whole BTF do.
