@@ -346,3 +346,25 @@ func TestTypeUnits(t *testing.T) {
 		})
 	}
 }
+
+// TestAllocations walks a unit without allocating.
+func TestAllocations(t *testing.T) {
+	for _, d := range []dwarftest.File{{}, {Version: 2, Big: true}} {
+		d.Info = sample(d)
+		f := assemble(t, d)
+		u := f.Units()[0]
+		var r dwarf.Reader
+		n := 0
+		allocs := testing.AllocsPerRun(10, func() {
+			for r.Reset(u); r.Next(); {
+				n++
+				if x, ok := r.Entry.Location(); ok {
+					x.Next()
+				}
+			}
+		})
+		if r.Err() != nil || n < 100 || allocs != 0 {
+			t.Errorf("%v allocations for %d entries, %v", allocs, n, r.Err())
+		}
+	}
+}
