@@ -10,8 +10,9 @@
 // The file is mapped and nothing is copied but sections that are compressed or
 // relocated. A [File] and its [Unit] values are safe for concurrent use; each
 // worker walks units with a [Reader] of its own, which decodes only the
-// attributes that have a [Slot] and allocates nothing per entry. On a vmlinux of
-// 20 million entries that is about 30 times as fast as the standard library.
+// attributes that have a [Slot] and allocates nothing per entry. A vmlinux of 18
+// million entries takes 0.7 s on one core, an eighth of what the standard
+// library takes (BenchmarkWalk).
 //
 // Debugging information is untrusted. Lengths and offsets are checked before
 // they are used, every walk ends, and bad data gives a [*FormatError].
