@@ -21,7 +21,7 @@ import (
 	"github.com/kdbg/kdbg/vmcore"
 )
 
-var damageFlips = flag.Int("damage", 120, "how many bytes of each dump TestDamage changes, one at a time")
+var damageFlips = flag.Int("damage", 100, "how many bytes of each dump TestDamage changes, one at a time")
 
 const (
 	damageCuts = 40
