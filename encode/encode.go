@@ -166,7 +166,7 @@ func (c *encoder) excluded(u *dwarf.Unit) (bool, error) {
 // readSymbols reads the symbol table, once for functions and once for variables.
 func (c *encoder) readSymbols() {
 	var wait sync.WaitGroup
-	wait.Go(func() { c.functionSymbols = newFunctionSymbols(c.file, c.table) })
+	wait.Go(func() { c.functionSymbols = newFunctionSymbols(c.file, c.table, c.opts) })
 	c.variableSymbols = newVariableSymbols(c.file, c.table, c.opts)
 	wait.Wait()
 }

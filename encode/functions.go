@@ -18,6 +18,7 @@ type functions struct {
 
 	protos     []dedup.Child // of the function being interned
 	candidates []candidate   // of all units that this worker has read
+	copies     []functionCopy
 	known      map[candidateKey]int32
 }
 
@@ -39,14 +40,15 @@ type subprogram struct {
 
 // parameter is a DW_TAG_formal_parameter, or the "..." if it has no entry.
 type parameter struct {
-	at     dwarf.Ref
-	origin dwarf.Ref
-	name   dwarf.StringRef
-	typ    dedup.Entry
-	next   int32 // index+1
-	index  int32 // among those of its subprogram
-	chain  dwarf.Ref
-	flags  functionFlags
+	at       dwarf.Ref
+	origin   dwarf.Ref
+	name     dwarf.StringRef
+	typ      dedup.Entry
+	next     int32 // index+1
+	index    int32 // among those of its subprogram
+	chain    dwarf.Ref
+	flags    functionFlags
+	position int8 // register at the start, of a concrete instance
 }
 
 // functionTag is a declaration tag of a function or of one of its parameters.
@@ -146,7 +148,7 @@ func (fs *functions) parameter(w *worker, e *dwarf.Entry) {
 		index: s.count, chain: e.Annotation(),
 	}
 	if s.flags&isConcrete != 0 {
-		p.flags = w.core.convention.classify(e, int(s.count))
+		p.flags, p.position = w.core.convention.classify(e, int(s.count))
 	}
 	fs.append(s, p)
 	fs.last = owner

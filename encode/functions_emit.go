@@ -21,11 +21,7 @@ func (em *emitter) functions(workers []*worker) error {
 	if c.opts.Vars == VarsSplit {
 		return nil
 	}
-	var candidates [][]candidate
-	for _, w := range workers {
-		candidates = append(candidates, w.functions.candidates)
-	}
-	list, skipped := c.selectFunctions(em.graph, candidates...)
+	list, skipped := c.selectFunctions(em.graph, workers)
 	em.skipped(skipped)
 	em.stats.Functions = len(list)
 
@@ -39,7 +35,7 @@ func (em *emitter) functions(workers []*worker) error {
 		if isKfunc {
 			flags = kfuncs[i].flags
 		}
-		id := em.build.Func(em.name(f.symbolName(c)), em.proto(f, flags), rawbtf.Static)
+		id := em.build.Func(em.name(f.symbol), em.proto(f, flags), rawbtf.Static)
 		em.functionTags(f, id)
 		if isKfunc && c.opts.DeclTagKfuncs {
 			em.kfuncTags(id, flags)
@@ -57,8 +53,6 @@ func (em *emitter) skipped(reasons map[SkipReason]int) {
 		em.stats.Skipped[r.String()] += n
 	}
 }
-
-func (f *function) symbolName(c *encoder) dedup.Name { return c.functionSymbols.list[f.symbol].name }
 
 // functionTags writes the tags that the source gives a function and its
 // parameters.

@@ -2,6 +2,7 @@ package encode
 
 import (
 	"debug/elf"
+	"slices"
 
 	"github.com/kdbg/kdbg/encode/dwarf"
 )
@@ -18,32 +19,46 @@ var conventions = map[elf.Machine]convention{
 	elf.EM_S390:    {2, 3, 4, 5, 6},
 }
 
-// classify says where a parameter is when its function begins. Of those on the
-// stack it says only whether they are anywhere.
+// Positions of a parameter that is in no register when its function begins.
+const (
+	nowhere  = -1 // as far as can be told
+	onStack  = -2
+	constant = -3
+)
+
+// classify says where a parameter is when its function begins: what is wrong with
+// that, and the number of the register in the convention. Of those on the stack
+// it says only whether they are anywhere.
 //
 // Who calls or traces a function by its prototype takes its arguments from the
 // registers of the calling convention. GCC and clang may change the parameters
 // of functions that are not visible outside, and only locations tell.
-func (c convention) classify(e *dwarf.Entry, index int) functionFlags {
+func (c convention) classify(e *dwarf.Entry, index int) (flags functionFlags, position int8) {
 	if len(c) == 0 || index >= len(c) && e.Has(dwarf.SlotLocation) {
-		return 0
+		return 0, onStack
 	}
 	var reg uint64
 	var found bool
+	position = nowhere
 	if x, ok := e.Location(); ok {
-		reg, found = register(x, true)
+		if reg, found = register(x, true); isConstant(x) {
+			position = constant
+		}
 	} else if l, ok := e.LocationList(); ok {
 		reg, found = c.listed(l, c[index])
 	} else {
-		return isOptimized
+		if e.Has(dwarf.SlotConstValue) {
+			position = constant
+		}
+		return isOptimized, position
 	}
-	switch {
-	case !found:
-		return isElsewhere
-	case reg != c[index]:
-		return isMisplaced
+	if !found {
+		return isElsewhere, position
 	}
-	return 0
+	if reg != c[index] {
+		flags = isMisplaced
+	}
+	return flags, int8(slices.Index(c, reg))
 }
 
 // listed returns the register that a location list has a parameter in: at the
@@ -83,4 +98,14 @@ func register(x dwarf.Expr, start bool) (uint64, bool) {
 		return register(op.Sub, true)
 	}
 	return 0, false
+}
+
+// isConstant reports whether an expression is a number or an address, as a
+// value.
+func isConstant(x dwarf.Expr) bool {
+	op, _ := x.Next()
+	number := op.Code == dwarf.OpAddr || op.Code == dwarf.OpAddrx ||
+		op.Code >= dwarf.OpConst1u && op.Code <= dwarf.OpConsts || op.Code >= dwarf.OpLit0 && op.Code < dwarf.OpLit0+32
+	op, more := x.Next()
+	return number && more && op.Code == dwarf.OpStackValue
 }

@@ -21,6 +21,10 @@ func (fs *functions) end(w *worker) {
 			continue
 		}
 		name, ret := fs.origins(s)
+		if copied, ok := w.core.functionSymbols.copies[s.pc]; ok && s.flags&isConcrete != 0 {
+			fs.copy(w, s, copied, ret)
+			continue
+		}
 		if sym, ok := w.core.functionSymbols.find(w.name(name)); ok {
 			fs.candidate(w, i, sym, ret)
 		}

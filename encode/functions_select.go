@@ -43,7 +43,8 @@ func (r SkipReason) String() string {
 // function is one that goes into the BTF.
 type function struct {
 	candidate
-	name []byte
+	symbol dedup.Name
+	name   []byte
 }
 
 // verdict is what all units say of the functions of one name.
@@ -55,9 +56,10 @@ type verdict struct {
 
 // selectFunctions decides about the candidates of all workers. It returns the
 // functions to encode, by name, and how many were left out for each reason.
-func (c *encoder) selectFunctions(g *dedup.Graph, candidates ...[]candidate) (list []function, skipped map[SkipReason]int) {
+func (c *encoder) selectFunctions(g *dedup.Graph, workers []*worker) (list []function, skipped map[SkipReason]int) {
 	verdicts := make([]verdict, len(c.functionSymbols.list))
-	for _, list := range candidates {
+	for _, w := range workers {
+		list := w.functions.candidates
 		for i := range list {
 			d := &list[i]
 			v := &verdicts[d.symbol]
@@ -78,13 +80,15 @@ func (c *encoder) selectFunctions(g *dedup.Graph, candidates ...[]candidate) (li
 		if v.best == nil {
 			continue
 		}
-		name := c.table.Bytes(c.functionSymbols.list[i].name)
+		symbol := c.functionSymbols.list[i].name
+		name := c.table.Bytes(symbol)
 		if r := c.skip(g, v, name); r != 0 {
 			skipped[r]++
 			continue
 		}
-		list = append(list, function{*v.best, name})
+		list = append(list, function{*v.best, symbol, name})
 	}
+	list = c.appendCopies(list, workers)
 	slices.SortFunc(list, func(a, b function) int { return bytes.Compare(a.name, b.name) })
 	return list, skipped
 }

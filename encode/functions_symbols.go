@@ -3,6 +3,7 @@ package encode
 import (
 	"bytes"
 	"debug/elf"
+	"maps"
 
 	"github.com/kdbg/kdbg/encode/dwarf"
 	"github.com/kdbg/kdbg/encode/internal/dedup"
@@ -13,6 +14,7 @@ import (
 type functionSymbols struct {
 	byName  map[dedup.Name]int32
 	list    []functionSymbol
+	copies  map[dwarf.Address]dedup.Name // with TrueSignature: changed copies, not in list
 	machine elf.Machine
 }
 
@@ -29,8 +31,9 @@ type functionSymbol struct {
 // newFunctionSymbols reads the symbol table of f. Compilers append ".constprop.0"
 // and the like to the names of copies that they make of a function; what is cut
 // off (.cold) or split off (.part) is no function of its own.
-func newFunctionSymbols(f *dwarf.File, t *dedup.Table) functionSymbols {
-	fs := functionSymbols{byName: make(map[dedup.Name]int32), machine: f.Machine()}
+func newFunctionSymbols(f *dwarf.File, t *dedup.Table, opts *Options) functionSymbols {
+	fs := functionSymbols{byName: make(map[dedup.Name]int32), copies: make(map[dwarf.Address]dedup.Name), machine: f.Machine()}
+	named := make(map[dedup.Name]int) // copies
 	for s := range f.Symbols() {
 		if s.Type != elf.STT_FUNC || s.Section == int(elf.SHN_UNDEF) || len(s.Name) == 0 {
 			continue
@@ -42,11 +45,20 @@ func newFunctionSymbols(f *dwarf.File, t *dedup.Table) functionSymbols {
 		if bytes.Contains(suffix, []byte(".cold")) || bytes.Contains(suffix, []byte(".part")) {
 			continue
 		}
-		fs.add(functionSymbol{
-			name: t.Intern(base), addr: fs.code(s.Value), section: s.Section,
-			changed: bytes.Contains(suffix, []byte(".isra")) || bytes.Contains(suffix, []byte(".constprop")),
-		})
+		changed := bytes.Contains(suffix, []byte(".isra")) || bytes.Contains(suffix, []byte(".constprop"))
+		if changed && opts.TrueSignature {
+			at := dwarf.Address{Value: fs.code(s.Value)}
+			if f.Type() == elf.ET_REL {
+				at.Section = s.Section
+			}
+			name := t.Intern(s.Name)
+			fs.copies[at] = name
+			named[name]++
+			continue
+		}
+		fs.add(functionSymbol{name: t.Intern(base), addr: fs.code(s.Value), section: s.Section, changed: changed})
 	}
+	maps.DeleteFunc(fs.copies, func(_ dwarf.Address, name dedup.Name) bool { return named[name] > 1 })
 	return fs
 }
 

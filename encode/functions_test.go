@@ -268,3 +268,40 @@ func TestPackedParameter(t *testing.T) {
 		}
 	}
 }
+
+// TestTrueSignature: a changed copy is written under its symbol's name, with the
+// parameters that are left.
+func TestTrueSignature(t *testing.T) {
+	tests := []struct {
+		name, symbol, a, b, want string
+	}{
+		{"kept all", "f.constprop.0", "location:exprloc={55}", "location:exprloc={54}", "int f.constprop.0(int a, int b)\n"},
+		{"second is constant", "f.constprop.0", "location:exprloc={55}", "const_value:data1=3", "int f.constprop.0(int a)\n"},
+		{"first is gone, second took its place", "f.isra.0", "", "location:exprloc={55}", "int f.isra.0(int b)\n"},
+		{"second is gone or replaced", "f.isra.0", "location:exprloc={55}", "", ""},
+		{"second is the address of something", "f.constprop.0", "location:exprloc={55}", "location:exprloc={03 addr:0x2000 9f}", "int f.constprop.0(int a)\n"},
+		{"swapped", "f.isra.0", "location:exprloc={54}", "location:exprloc={55}", "int f.isra.0(int b, int a)\n"},
+		{"first is replaced by something without name", "f.isra.0", "", "location:exprloc={54}", ""},
+		{"both in one register", "f.isra.0", "location:exprloc={55}", "location:exprloc={55}", ""},
+		{"no copy", "f", "location:exprloc={55}", "", "int f(int a, int b)\n"},
+	}
+	for _, test := range tests {
+		o := &Options{Features: DefaultFeatures()}
+		o.TrueSignature = true
+		r := encodeText(t, oneFunction(elf.EM_X86_64, test.symbol, "", test.a, test.b), o)
+		if diff := cmp.Diff(test.want, functionLines(t, r.BTF)); diff != "" {
+			t.Errorf("%s: %s", test.name, diff)
+		}
+	}
+}
+
+// TestTrueSignatureOfCompiler: gcc's copy has the register of what it kept.
+func TestTrueSignatureOfCompiler(t *testing.T) {
+	name := compile(t, true, "", functionsA, functionsB)
+	o := &Options{Features: DefaultFeatures()}
+	o.TrueSignature = true
+	got := functionLines(t, encodeFile(t, name, o).BTF)
+	if want := "int reduced.constprop.0(struct point *p)\n"; !strings.Contains(got, want) {
+		t.Errorf("no %q in\n%s", want, got)
+	}
+}
