@@ -26,6 +26,14 @@ const (
 // can be seen and edited on one line.
 const newlineMark = "⏎"
 
+// maxPaste is how many characters of a paste are taken: readline draws a line
+// anew for each, which takes minutes for a file pasted by mistake. cutMark ends
+// what was cut, so that it is no command.
+const (
+	maxPaste = 4096
+	cutMark  = "…"
+)
+
 // pasteReader reads keys. It takes the brackets off pasted text and makes plain
 // characters of the newlines, tabs and control characters in it: they are text,
 // not keys. The Delete key is marked.
@@ -34,6 +42,7 @@ type pasteReader struct {
 	inPaste bool
 	held    []byte // the beginning of a bracket, until the rest of it is read
 	out     []byte // what is still to be returned
+	pasted  int    // bytes of this paste that were passed on
 	newline bool   // a newline in the paste, held until more text follows
 	afterCR bool
 	err     error
@@ -67,6 +76,7 @@ func (p *pasteReader) feed(in []byte) {
 		switch {
 		case bytes.HasPrefix(in, bracket):
 			p.inPaste = !p.inPaste
+			p.pasted = 0
 			p.newline, p.afterCR = false, false // the last newline of a paste is not a line
 			in = in[len(bracket):]
 			continue
@@ -103,8 +113,13 @@ func (p *pasteReader) text(c byte) {
 	case c < ' ' || c == 0x7f:
 		return
 	}
-	p.endLine()
-	p.out = append(p.out, c)
+	switch p.pasted++; {
+	case p.pasted <= maxPaste:
+		p.endLine()
+		p.out = append(p.out, c)
+	case p.pasted == maxPaste+1:
+		p.out = append(p.out, cutMark...)
+	}
 }
 
 // endLine marks a newline that was held.

@@ -21,6 +21,7 @@ func TestPaste(t *testing.T) {
 		{"\x1b[3~a" + on + "\x1b[3~" + off, "\ue003\x1b[3~a[3~"}, // Delete, typed and pasted
 		{on + "no end\r", "no end"},
 		{on + "größe ⏎" + off, "größe ⏎"},
+		{on + strings.Repeat("x", 1e5) + off + "y", strings.Repeat("x", maxPaste) + "…y"},
 	} {
 		got, err := io.ReadAll(&pasteReader{r: strings.NewReader(tc.in)})
 		if err != nil || string(got) != tc.want {
