@@ -136,7 +136,9 @@ func (f *finder) findTables() {
 	var err error
 	if f.Symbols, err = f.findSymbols(); err != nil {
 		f.miss(partSymbols, err)
-	} else if f.Types, err = f.findTypes(); err != nil {
+		f.Symbols = new(kallsyms.Table)
+	}
+	if f.Types, err = f.findTypes(); err != nil {
 		f.miss(partTypes, err)
 	}
 }
