@@ -76,7 +76,11 @@ func TestConfirm(t *testing.T) {
 			dir := t.TempDir()
 			file := compile(t, dir, "k", kernelLike, flags...)
 			theirs, ours := filepath.Join(dir, "theirs.btf"), filepath.Join(dir, "ours.btf")
-			args := []string{"-J", "--btf_features=default", "--btf_encode_detached=" + theirs, file}
+			features := "--btf_features=default"
+			if tool(t, dir, "pahole", "--version") < "v1.26" {
+				features = "--btf_gen_floats" // as kernels asked for it before there was a list
+			}
+			args := []string{"-J", features, "--btf_encode_detached=" + theirs, file}
 			tool(t, dir, "pahole", args...)
 			args[2] = "--btf_encode_detached=" + ours
 			if status := Main(t.Context(), args, func(string) string { return "" }, os.Stdout, os.Stderr); status != 0 {

@@ -149,12 +149,17 @@ func (f *file) addHeader(names *[]byte, name string) int {
 }
 
 // place puts a section's data at the end of the file. An empty one of the
-// linker's, which may be NOBITS, becomes one with bytes.
+// linker's, which may be NOBITS, becomes one with bytes; one that a segment loads
+// stays in the segment as it was, and what is put is not loaded.
 func (f *file) place(i int, p *plan, data []byte) {
 	p.pad()
 	h := f.header(i)
 	if kind := f.kind(i); kind == shtNull || kind == shtNobits {
 		f.order.PutUint32(h[4:], shtProgbits)
+	}
+	if flags := f.word(h, f.shFlags); flags&shfAlloc != 0 {
+		f.putWord(h, f.shFlags, flags&^shfAlloc)
+		f.putWord(h, f.shAddr, 0)
 	}
 	f.putWord(h, f.shOffset, uint64(p.keep)+uint64(len(p.tail)))
 	f.putWord(h, f.shSize, uint64(len(data)))

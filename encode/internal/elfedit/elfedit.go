@@ -53,6 +53,8 @@ const (
 	shtProgbits = 1
 	shtNobits   = 8
 
+	shfAlloc = 2
+
 	shnLoreserve = 0xff00
 	shnXindex    = 0xffff
 	pnXnum       = 0xffff
@@ -65,14 +67,15 @@ type layout struct {
 	phoff, shoff              int // in the file header
 	phentsize                 int // of 2 bytes: the start of phentsize, phnum, shentsize, shnum, shstrndx
 	pOffset, pFilesz          int
-	shFlags, shOffset, shSize int // name and type, of 4 bytes, are at 0 and 4
+	shFlags, shAddr           int // name and type, of 4 bytes, are at 0 and 4
+	shOffset, shSize          int
 	shLink, shInfo            int // of 4 bytes
 	shAlign                   int
 }
 
 var (
-	elf32 = layout{52, 32, 40, 28, 32, 42, 4, 16, 8, 16, 20, 24, 28, 32}
-	elf64 = layout{64, 56, 64, 32, 40, 54, 8, 32, 8, 24, 32, 40, 44, 48}
+	elf32 = layout{52, 32, 40, 28, 32, 42, 4, 16, 8, 12, 16, 20, 24, 28, 32}
+	elf64 = layout{64, 56, 64, 32, 40, 54, 8, 32, 8, 16, 24, 32, 40, 44, 48}
 )
 
 // file is an ELF file's headers.

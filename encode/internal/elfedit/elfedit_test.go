@@ -182,6 +182,31 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
+// TestLoaded replaces a section that a segment loads: the segment keeps it, and
+// what takes its place says that it is not loaded.
+func TestLoaded(t *testing.T) {
+	for _, c := range classes {
+		raw := c.build(testSection{".BTF", 1, "old types"})
+		f, err := read(bytes.NewReader(raw), int64(len(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.putWord(raw[f.shoff+int64(f.shdr):], f.shFlags, shfAlloc)
+		f.putWord(raw[f.shoff+int64(f.shdr):], f.shAddr, 0x1000)
+		out, err := elf.NewFile(bytes.NewReader(rewrite(t, raw, Section{".BTF", []byte("new")})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := out.Section(".BTF"); s.Flags != 0 || s.Addr != 0 {
+			t.Errorf("%s: flags %v, address %#x", c.name, s.Flags, s.Addr)
+		}
+		segment := make([]byte, out.Progs[0].Filesz)
+		if _, err := out.Progs[0].ReadAt(segment, 0); err != nil || !bytes.HasSuffix(segment, []byte("old types")) {
+			t.Errorf("%s: the segment is %q, %v", c.name, segment, err)
+		}
+	}
+}
+
 // TestManySections adds a section where the count no longer fits the file header.
 func TestManySections(t *testing.T) {
 	for _, n := range []int{shnLoreserve - 4, shnLoreserve - 3, shnLoreserve - 2, shnLoreserve, 70_000} {

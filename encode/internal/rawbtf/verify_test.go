@@ -28,9 +28,8 @@ var verifyCases = []struct {
 	}},
 
 	// Sections.
-	{name: "no types", add: nil, patch: func(raw []byte) []byte {
-		b := NewBuilder(nil)
-		raw, _ = b.Bytes()
+	{name: "no types", patch: func([]byte) []byte {
+		raw, _ := NewBuilder(nil).Bytes()
 		return raw
 	}, want: "there are no types"},
 	{name: "flags", patch: set8(3, 1), want: "header flags are 0x1"},
