@@ -63,14 +63,14 @@ const (
 // layout says where the fields of a class of ELF files lie. Words are of its
 // width, except those noted.
 type layout struct {
-	ehdr, phdr, shdr          int // sizes
-	phoff, shoff              int // in the file header
-	phentsize                 int // of 2 bytes: the start of phentsize, phnum, shentsize, shnum, shstrndx
-	pOffset, pFilesz          int
-	shFlags, shAddr           int // name and type, of 4 bytes, are at 0 and 4
-	shOffset, shSize          int
-	shLink, shInfo            int // of 4 bytes
-	shAlign                   int
+	ehdr, phdr, shdr int // sizes
+	phoff, shoff     int // in the file header
+	phentsize        int // of 2 bytes: the start of phentsize, phnum, shentsize, shnum, shstrndx
+	pOffset, pFilesz int
+	shFlags, shAddr  int // name and type, of 4 bytes, are at 0 and 4
+	shOffset, shSize int
+	shLink, shInfo   int // of 4 bytes
+	shAlign          int
 }
 
 var (
