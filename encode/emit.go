@@ -46,7 +46,14 @@ func (c *encoder) emit(workers []*worker, g *dedup.Graph) (*Result, error) {
 		return r, nil
 	}
 	var err error
-	r.BTF, err = em.build.Bytes()
+	if r.BTF, err = em.build.Bytes(); err != nil || !c.opts.DistilledBase || c.opts.Base == nil {
+		return r, err
+	}
+	split, err := rawbtf.Parse(r.BTF, c.opts.Base.blob)
+	if err != nil {
+		return nil, err
+	}
+	r.BTF, r.Base, err = distill(split)
 	return r, err
 }
 

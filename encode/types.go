@@ -216,8 +216,9 @@ func (w *worker) isSigned(e dedup.Entry) bool {
 	return false
 }
 
-// enumerator adds a value to the enumeration that is being read. An ENUM is
-// signed if it has a negative value; fixed-size forms hold no negative ones.
+// enumerator adds a value to the enumeration that is being read. An ENUM, and an
+// ENUM64 of unknown encoding, is signed if it has a negative value; fixed-size
+// forms hold no negative ones.
 func (w *worker) enumerator(e *dwarf.Entry) {
 	p := w.parent()
 	if p == nil || p.local < 0 || p.tag != dwarf.TagEnumerationType {
@@ -226,7 +227,7 @@ func (w *worker) enumerator(e *dwarf.Entry) {
 	c := e.ConstValue()
 	v := c.Uint()
 	w.types.Child(p.local, dedup.Child{Name: w.name(e.Name()), Lo: uint32(v), Hi: uint32(v >> 32)})
-	if t := w.types.At(p.local); c.Signed() && c.Int() < 0 && t.Kind == dedup.Enum && !t.Flag {
+	if t := w.types.At(p.local); c.Signed() && c.Int() < 0 && !t.Flag {
 		t.Flag = true
 		w.types.Set(p.local, t)
 	}

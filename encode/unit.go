@@ -209,15 +209,21 @@ func (w *worker) readForeign(ctx context.Context, workers []*worker) error {
 	for _, v := range workers {
 		scopes = append(scopes, v.deferred...)
 	}
-	if len(scopes) == 0 {
-		return nil
-	}
-	slices.Sort(scopes)
-	w.types = w.core.table.NewUnit() // it has been used for later units
 	g := group{core: w.core, index: make(map[*dwarf.Unit]bool)}
+	slices.Sort(scopes)
 	for _, s := range scopes {
 		g.add(w.core.units[s], s)
 	}
+	for _, u := range w.core.file.Units() {
+		if u.Type && !u.Alt {
+			g.add(u, -1)
+		}
+	}
+	if len(g.units) == 0 {
+		return nil
+	}
+	scope := append(scopes, len(w.core.units))[0] + 1
+	w.types = w.core.table.NewUnit() // it has been used for later units
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -226,7 +232,7 @@ func (w *worker) readForeign(ctx context.Context, workers []*worker) error {
 		if err != nil {
 			return err
 		}
-		w.reset(scopes[0]+1, size)
+		w.reset(scope, size)
 		w.group = g.units
 		for _, gu := range g.units {
 			w.borrowed = gu.scope < 0

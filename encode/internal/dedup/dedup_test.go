@@ -71,6 +71,11 @@ func TestResolve(t *testing.T) {
 			int int 4
 			struct s#1 4{a@0/3:int int b@3/5:int int}
 			struct s#2 4{a@0/3:int int b@3/6:int int}`},
+		{"bit-fields of a huge struct", []string{"1 int int 4\n2 typedef t 1\n3 struct s 4194308 a@0/3:2 b@16777216:1"}, `
+			int int#1 4
+			typedef t(int int#1)
+			struct s 4194308{a@0:int int#2 b@16777216:int int#1}
+			int int#2 4`},
 		{"differ through a private struct", []string{
 			"1 int int 4\n2 ptr 3\n3 struct priv 4 a@0:1\n4 struct shared 8 p@0:2",
 			"1 int int 4\n2 ptr 3\n3 struct priv 8 a@0:1\n4 struct shared 8 p@0:2"}, `

@@ -66,6 +66,7 @@ const (
 	isBitfields // a member is a bit-field
 	isBusy      // being interned
 	isPrivate   // references to it are made to it alone, not by name
+	isFar       // a member is beyond what a struct with bit-fields can say
 )
 
 // synthetic marks an Entry that is a number in types: types that the unit has
@@ -81,11 +82,13 @@ type cacheSlot struct {
 }
 
 const (
-	minCache   = 1 << 8
-	maxCache   = 1 << 16
-	cacheProbe = 2
-	slotShift  = 2       // few types take less than four bytes
-	maxDepth   = 1 << 12 // of references from type to type that end at no name
+	maxNear       = 1 << 24 // bits of offset in a struct with bit-fields
+	minCache      = 1 << 8
+	maxCache      = 1 << 16
+	cacheProbe    = 2
+	slotShift     = 2       // few types take less than four bytes
+	maxQualifiers = 32      // and typedefs of an integer
+	maxDepth      = 1 << 12 // of references from type to type that end at no name
 )
 
 // Indices of Unit.unary.
@@ -181,8 +184,13 @@ func (u *Unit) Child(n int, c Child) {
 		u.children[l.tail-1].next = at
 	}
 	l.tail = at
-	if c.Hi != 0 && (l.kind == Struct || l.kind == Union) {
-		l.flags |= isBitfields
+	if l.kind == Struct || l.kind == Union {
+		if c.Hi != 0 {
+			l.flags |= isBitfields
+		}
+		if c.Lo >= maxNear {
+			l.flags |= isFar
+		}
 	}
 }
 
@@ -211,6 +219,11 @@ func (u *Unit) local(e Entry) (int, bool) {
 // Intern interns all types of the unit. Afterwards Class and Proto can be used,
 // and Commit must be called.
 func (u *Unit) Intern() error {
+	for n := range u.types {
+		if f := u.types[n].flags; f&isBitfields != 0 && f&isFar != 0 {
+			u.narrow(n)
+		}
+	}
 	for {
 		for n := range u.types {
 			if l := &u.types[n]; l.class == 0 && l.kind != Alias {
@@ -220,6 +233,33 @@ func (u *Unit) Intern() error {
 		if u.err != nil || !u.splitNames() {
 			return u.err
 		}
+	}
+}
+
+// narrow gives the bit-fields of a struct integer types of their size, the way
+// that BTF had before bit-fields had sizes (Linux 5.1): other members may then
+// be anywhere.
+func (u *Unit) narrow(n int) {
+	u.types[n].flags &^= isBitfields
+	for i := u.types[n].head; i != 0; i = u.children[i-1].next {
+		m := &u.children[i-1]
+		if m.Hi == 0 {
+			continue
+		}
+		t := Type{Kind: Int, Size: 4, Data: 32}
+		at, ok := u.Local(m.Ref)
+		for range maxQualifiers {
+			if !ok || u.types[at].kind == Int {
+				break
+			}
+			at, ok = u.Local(u.types[at].ref)
+		}
+		if ok {
+			t = u.At(at)
+		}
+		t.Data = t.Data&^0xff | m.Hi&0xff
+		m.Hi = 0
+		m.Ref = u.Synthetic(u.Add(0, t))
 	}
 }
 

@@ -1,0 +1,329 @@
+package encode
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kdbg/kdbg/encode/dwarf"
+	"github.com/kdbg/kdbg/encode/inspect"
+	"github.com/kdbg/kdbg/encode/internal/rawbtf"
+)
+
+const typesC = `
+typedef unsigned int u32;
+typedef _Bool bool_t;
+struct declared;
+union declared_u;
+enum small { NEGATIVE = -1, ONE = 1, BIG = 0x7fffffff };
+enum plain { A, B = 200, C = 0xffffffff };
+enum __attribute__((packed)) tiny { T0, T1 = 255 };
+enum wide { W0 = 1ull << 40, W1 = -1ll };
+struct list { struct list *next, *prev; };
+struct bits {
+	unsigned a : 3, b : 29;
+	long c : 40;
+	struct { unsigned char d : 1; unsigned char e : 7; };
+	union { int f : 5; u32 g; };
+	bool_t h : 1;
+	signed char last;
+};
+struct holder {
+	struct list list;
+	struct declared *declared;
+	union declared_u *declared_u;
+	int (*fn)(const char *, struct holder *, ...);
+	void (*none)(void);
+	void (*old)();
+	const volatile u32 *volatile const cv;
+	char *restrict r;
+	enum small small; enum plain plain; enum tiny tiny; enum wide wide;
+	float f; double d; long double ld; __int128 i128; bool_t b;
+	struct { union { int x; char y[4]; }; } anonymous[2];
+	int matrix[2][3][4];
+	short zero[0];
+	unsigned long long flexible[];
+};
+typedef struct { int only; } typedef_only;
+union all { struct bits bits; typedef_only t; void *p; };
+struct empty {};
+struct holder holder; union all all; struct empty empty;
+int local(int n) { struct in_function { int n; struct in_function *self; } s = { n, &s }; return s.self->n; }
+`
+
+// dumpC returns the types of a BTF as C declarations.
+func dumpC(t *testing.T, raw []byte) []string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "btf")
+	if err := os.WriteFile(name, raw, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := inspect.Dump(&out, name, true, nil); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(out.String(), "\n")
+}
+
+// TestTypes has the same types in each version of DWARF: they differ in
+// bit-fields, constants and member offsets.
+func TestTypes(t *testing.T) {
+	want, err := os.ReadFile("testdata/types.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range []string{
+		"-gdwarf-2 -gstrict-dwarf", "-gdwarf-2", "-gdwarf-3 -gstrict-dwarf", "-gdwarf-4", "-gdwarf-5", "-gdwarf-5 -gdwarf64",
+		"-gdwarf-4 -fdebug-types-section", "-gdwarf-5 -fdebug-types-section", "-gz=zlib", "-flto -flto-partition=none",
+	} {
+		t.Run(flags, func(t *testing.T) {
+			r := encodeFile(t, compile(t, strings.Contains(flags, "-flto"), flags, typesC), &Options{Features: DefaultFeatures(), Arrays: ArraysNested})
+			got := dumpC(t, r.BTF)
+			if os.Getenv("KDBG_UPDATE") != "" {
+				os.WriteFile("testdata/types.h", []byte(strings.Join(got, "\n")), 0o666)
+			}
+			want := strings.Split(string(want), "\n")
+			if strings.Contains(flags, "-flto") {
+				want = slices.DeleteFunc(want, func(s string) bool { return strings.HasPrefix(s, "int local(") })
+			}
+			if strings.Contains(flags, "-gdwarf-2") {
+				for i := range want { // DWARF 2 has no restrict
+					want[i] = strings.ReplaceAll(want[i], "*restrict ", "*")
+				}
+			}
+			if strings.Contains(flags, "types-section") {
+				slices.Sort(want) // the order is that of the units of types
+				slices.Sort(got)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error("(-want +got):\n" + d)
+			}
+		})
+	}
+}
+
+// TestOptions shows one declaration for each option that changes types.
+func TestOptions(t *testing.T) {
+	const source = `
+		enum wide { W = 1ull << 40 } wide;
+		struct s { double d; int matrix[2][3]; int __kabi_hidden17; } s;`
+	for _, test := range []struct {
+		name string
+		opts Options
+		want []string // lines that must be there
+	}{
+		{"none", Options{}, []string{"	unsigned long long d; /* 0 */", "	int matrix[6]; /* 8 */", "	W = 0,"}},
+		{"nested", Options{Arrays: ArraysNested}, []string{"	int matrix[2][3]; /* 8 */"}},
+		{"prefix", Options{KABIPrefix: "__kabi_hidden"}, []string{"	int __kabi_hidden; /* 32 */"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := encodeFile(t, compile(t, false, "", source), &test.opts)
+			got := dumpC(t, r.BTF)
+			for _, line := range test.want {
+				if !slices.Contains(got, line) {
+					t.Errorf("no line %q in\n%s", line, strings.Join(got, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// TestLanguage leaves out units of a language.
+func TestLanguage(t *testing.T) {
+	name := compile(t, false, "-std=c11", "struct s { int a; } s;")
+	r := encodeFile(t, name, &Options{LangExclude: []int{dwarfLangC11}})
+	if len(r.BTF) != 0 {
+		t.Errorf("%d bytes, want none", len(r.BTF))
+	}
+}
+
+const dwarfLangC11 = 0x1d
+
+// TestJobs encodes with different numbers of workers.
+func TestJobs(t *testing.T) {
+	var sources []string
+	for i := range 12 {
+		sources = append(sources, fmt.Sprintf("struct common { struct common *c; struct priv *p; } c%d;\n"+
+			"struct priv { int a[%d]; } p%d; struct own%d { struct common c; } o%d; int f%d(struct priv *p) { return p->a[0]; }", i, 1+i%3, i, i, i, i))
+	}
+	name := compile(t, false, "", sources...)
+	opts := Options{Features: DefaultFeatures(), Jobs: 1, Vars: VarsBuiltin}
+	want := encodeFile(t, name, &opts).BTF
+	for _, jobs := range []int{0, 2, 8} {
+		opts.Jobs = jobs
+		calls := 0
+		opts.Progress = func(done, total int64) {
+			if calls++; done > total {
+				t.Errorf("progress %d of %d", done, total)
+			}
+		}
+		if !bytes.Equal(want, encodeFile(t, name, &opts).BTF) {
+			t.Errorf("%d jobs: different bytes", jobs)
+		}
+		if calls == 0 {
+			t.Error("no progress")
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	f, err := dwarf.Open(compile(t, false, "", "int x;"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Encode(ctx, f, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+}
+
+// TestModule encodes what is split on a base: it has only what the base lacks.
+func TestModule(t *testing.T) {
+	const header = `
+		struct later; struct task { struct task *next; struct later *later; int pid; };
+		typedef struct { int counter; } atomic_t;`
+	kernel := encodeFile(t, compile(t, false, "", header+"struct task init_task; atomic_t count;"), &Options{Features: DefaultFeatures()})
+	blob, err := rawbtf.Parse(kernel.BTF, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := NewBase(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := compile(t, false, "", header+`
+		struct later { atomic_t a; };
+		struct mod { struct task *t; struct later l; } mod;
+		int mod_init(struct task *t) { return t->later->a.counter; }`)
+	r := encodeFile(t, module, &Options{Features: DefaultFeatures(), Base: base})
+	split, err := rawbtf.Parse(r.BTF, blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, typ := range split.All() {
+		got = append(got, strings.TrimSpace(fmt.Sprint(typ.Kind, " ", split.Name(typ.Name))))
+	}
+	want := []string{"struct later", "ptr", "struct mod", "func_proto", "func mod_init"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error("(-want +got):\n" + d)
+	}
+}
+
+// TestOffsets compares members of random structures with what the compiler says
+// of them, and bit-fields across versions of DWARF.
+func TestOffsets(t *testing.T) {
+	source, members := randomC(rand.New(rand.NewPCG(1, 2)), 40)
+	var first []string
+	for _, version := range []string{"-gdwarf-2 -gstrict-dwarf", "-gdwarf-3 -gstrict-dwarf", "-gdwarf-4", "-gdwarf-5"} {
+		name := compile(t, false, version, source)
+		r := encodeFile(t, name, &Options{Features: DefaultFeatures(), Arrays: ArraysNested})
+		if got := dumpC(t, r.BTF); first == nil {
+			first = got
+		} else if d := cmp.Diff(first, got); d != "" {
+			t.Errorf("%s (-DWARF 2 +got):\n%s", version, d)
+		}
+		blob, err := rawbtf.Parse(r.BTF, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range readOffsets(t, name, len(members)) {
+			if got, ok := memberOffset(blob, members[i]); !ok || got != want {
+				t.Errorf("%s: %s at byte %d, the compiler says %d", version, members[i], got, want)
+			}
+		}
+	}
+}
+
+// randomC returns structures and an array of the offsets of those of their
+// members that are no bit-fields, with the names of these: "s3.m2".
+func randomC(r *rand.Rand, n int) (source string, members []string) {
+	types := []string{"char", "short", "int", "long", "long long", "float", "double", "void *", "unsigned char", "_Bool", "__int128"}
+	var out strings.Builder
+	kinds := make([]string, n)
+	for i := range kinds {
+		kinds[i] = []string{"struct", "struct", "struct", "union"}[r.IntN(4)]
+	}
+	for i, kind := range kinds {
+		fmt.Fprintf(&out, "%s s%d {\n", kind, i)
+		for m := range 1 + r.IntN(8) {
+			typ := types[r.IntN(len(types))]
+			if i > 0 && r.IntN(4) == 0 {
+				to := r.IntN(n)
+				typ = fmt.Sprintf("%s s%d *", kinds[to], to)
+			}
+			switch r.IntN(5) {
+			case 0:
+				fmt.Fprintf(&out, "\tunsigned int m%d : %d;\n", m, 1+r.IntN(31))
+				continue
+			case 1:
+				fmt.Fprintf(&out, "\t%s m%d[%d][%d];\n", typ, m, 1+r.IntN(4), 1+r.IntN(4))
+			case 2:
+				fmt.Fprintf(&out, "\t%s m%d __attribute__((aligned(%d)));\n", typ, m, 1<<r.IntN(6))
+			default:
+				fmt.Fprintf(&out, "\t%s m%d;\n", typ, m)
+			}
+			members = append(members, fmt.Sprintf("%s s%d.m%d", kind, i, m))
+		}
+		packed := []string{"", "", "__attribute__((packed))"}[r.IntN(3)]
+		fmt.Fprintf(&out, "} %s;\n%s s%d v%d;\n", packed, kind, i, i)
+	}
+	out.WriteString("const unsigned long offsets[] __attribute__((section(\".offsets\"))) = {\n")
+	for _, m := range members {
+		typ, member, _ := strings.Cut(m, ".")
+		fmt.Fprintf(&out, "__builtin_offsetof(%s, %s),\n", typ, member)
+	}
+	out.WriteString("};\n")
+	return out.String(), members
+}
+
+func readOffsets(t *testing.T, name string, n int) []uint64 {
+	t.Helper()
+	f, err := dwarf.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, s := range f.Sections() {
+		if s.Name == ".offsets" {
+			data, err := s.Data()
+			if err != nil || len(data) != 8*n {
+				t.Fatalf("%d bytes of offsets, error %v", len(data), err)
+			}
+			list := make([]uint64, n)
+			for i := range list {
+				list[i] = binary.LittleEndian.Uint64(data[8*i:])
+			}
+			return list
+		}
+	}
+	t.Fatal("no offsets")
+	return nil
+}
+
+func memberOffset(b *rawbtf.Blob, name string) (uint64, bool) {
+	title, member, _ := strings.Cut(name, ".")
+	for _, typ := range b.All() {
+		if fmt.Sprint(typ.Kind, " ", b.Name(typ.Name)) != title {
+			continue
+		}
+		for i := range typ.Vlen {
+			if m := typ.Member(i); b.Name(m.Name) == member {
+				return uint64(m.BitOffset / 8), m.BitOffset%8 == 0 && m.BitSize == 0
+			}
+		}
+	}
+	return 0, false
+}
