@@ -241,16 +241,16 @@ func TestBuilderLimits(t *testing.T) {
 		}, "type 1 (struct huge): bit offset of member 1 is 16777216, BTF allows 16777215"},
 		{"bit offset without bit-fields", nil, func(b *Builder) { b.Struct(0, big, []Member{{0, 1, big, 0}}) }, ""},
 		{"reference", nil, func(b *Builder) { b.Typedef(b.String("t"), 1<<20) },
-			"type 1 (typedef t): type number is 1048576, BTF allows 1048575"},
+			"type 1 (typedef t): type number is 1048576, BTF allows 1048574"},
 		{"strings", nil, func(b *Builder) { b.Str(bytes.Repeat([]byte("x"), big)) },
 			"size of the strings is 16777217, BTF allows 16777215"},
 		{"ids", nil, func(b *Builder) {
 			for range 1 << 20 {
 				b.Ptr(0)
 			}
-		}, "type 1048576 (ptr): type number is 1048576, BTF allows 1048575"},
+		}, "type 1048575 (ptr): type number is 1048575, BTF allows 1048574"},
 		{"the first error stays", nil, func(b *Builder) { b.Ptr(1 << 20); b.Ptr(1 << 21) },
-			"type 1 (ptr): type number is 1048576, BTF allows 1048575"},
+			"type 1 (ptr): type number is 1048576, BTF allows 1048574"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := NewBuilder(test.opts)

@@ -96,7 +96,7 @@ func (k Kind) IsModifier() bool {
 
 // Limits of the format, from include/uapi/linux/btf.h.
 const (
-	maxID        = 0xfffff  // of a type, base and split together
+	maxID        = 0xffffe  // of a type, base and split together: BTF_MAX_TYPE counts void
 	maxStr       = 0xffffff // offset of a string
 	maxVlen      = 0xffff   // elements of a record in every kernel
 	maxVlenWide  = 0xffffff // and since Linux 7.2
