@@ -178,11 +178,11 @@ func (c *encoder) read(ctx context.Context) ([]*worker, error) {
 		jobs = runtime.GOMAXPROCS(0)
 	}
 	workers := make([]*worker, max(1, min(jobs, len(c.units))))
-	group, ctx := errgroup.WithContext(ctx)
+	group, running := errgroup.WithContext(ctx)
 	for i := range workers {
 		w := newWorker(c)
 		workers[i] = w
-		group.Go(func() error { return w.run(ctx) })
+		group.Go(func() error { return w.run(running) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
