@@ -63,6 +63,7 @@ type functionFlags uint16
 
 const (
 	isDeclared  functionFlags = 1 << iota // there is no body
+	isInstance                            // of an abstract one
 	isConcrete                            // has an address
 	hasWon                                // the address is that of the symbol
 	isSplit                               // the code is in several pieces
@@ -100,7 +101,9 @@ func (fs *functions) subprogram(w *worker, e *dwarf.Entry, depth int) {
 		at: e.Offset, name: e.Name(), ret: w.entry(e.Type()),
 		origin: e.AbstractOrigin(), borrowed: w.borrowed, chain: e.Annotation(),
 	}
-	if s.origin == 0 {
+	if s.origin != 0 {
+		s.flags |= isInstance
+	} else {
 		s.origin = e.Specification()
 	}
 	w.entry(s.origin) // which may be in another unit

@@ -17,7 +17,7 @@ func (fs *functions) end(w *worker) {
 	}
 	for i := range fs.list {
 		s := &fs.list[i]
-		if s.borrowed || s.flags&isDeclared != 0 {
+		if s.borrowed || s.flags&isDeclared != 0 || s.isReference() {
 			continue
 		}
 		name, ret := fs.origins(s)
@@ -30,6 +30,10 @@ func (fs *functions) end(w *worker) {
 		}
 	}
 }
+
+// isReference reports whether s only stands for a subprogram of another unit, as
+// GCC has it with link-time optimisation. It may lack parameters.
+func (s *subprogram) isReference() bool { return s.flags&(isInstance|isConcrete) == isInstance }
 
 // origins returns the name and return type of a subprogram, from its abstract
 // instance or declaration where it has none itself.

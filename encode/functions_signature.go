@@ -11,18 +11,22 @@ import (
 // a name, const does not count, and a declared structure is the one defined
 // elsewhere: callers see no difference.
 func (fs *functions) signature(w *worker, ret dedup.Entry) uint64 {
-	h := mix(uint64(len(fs.protos)), shallow(w, w.types.Class(ret), 0))
+	steps := maxSteps
+	h := mix(uint64(len(fs.protos)), shallow(w, w.types.Class(ret), &steps))
 	for _, p := range fs.protos {
-		h = mix(h, shallow(w, w.types.Class(p.Ref), 0))
+		h = mix(h, shallow(w, w.types.Class(p.Ref), &steps))
 	}
 	return h
 }
 
-const maxShallow = 32 // pointers to functions with pointers to functions …
+// maxSteps bounds the types that are looked at in one prototype. Functions with
+// pointers to functions have some 50.
+const maxSteps = 1 << 12
 
-func shallow(w *worker, c dedup.Class, depth int) uint64 {
+// shallow sums up one type. The steps that it may take go down.
+func shallow(w *worker, c dedup.Class, steps *int) uint64 {
 	h := uint64(0)
-	for ; c != 0 && depth < maxShallow; depth++ {
+	for ; c != 0 && *steps > 0; *steps-- {
 		s := w.types.Shape(c)
 		switch s.Kind {
 		case dedup.Const:
@@ -32,8 +36,9 @@ func shallow(w *worker, c dedup.Class, depth int) uint64 {
 			h = mix(h, uint64(s.Kind)|uint64(s.Size)<<8)
 		case dedup.FuncProto:
 			h = mix(h, uint64(s.Kind)|uint64(len(s.Params))<<8)
+			*steps--
 			for _, p := range s.Params {
-				h = mix(h, shallow(w, p, depth+1))
+				h = mix(h, shallow(w, p, steps))
 			}
 		default:
 			return mix(h, uint64(s.Kind)|uint64(s.Name)<<8)
@@ -52,7 +57,7 @@ func mix(h, v uint64) uint64 {
 func (fs *functions) hasAggregate(w *worker) bool {
 	for _, p := range fs.protos {
 		c := w.types.Class(p.Ref)
-		for range maxShallow {
+		for range maxTypeDepth {
 			s := w.types.Shape(c)
 			switch s.Kind {
 			case dedup.Struct, dedup.Union:

@@ -49,9 +49,10 @@ static inline __attribute__((always_inline)) int differs(const char *s) { return
 int other(const char *s) { return differs(s) + twice(1); }
 `
 
+// dwarfFlags make a compiler write DWARF in every version, and across units.
+var dwarfFlags = []string{"-gdwarf-2", "-gdwarf-3", "-gdwarf-4", "-gdwarf-5", "-gdwarf-5 -gz", "-flto -flto-partition=none", "-flto -flto-partition=max -fno-ipa-icf"}
+
 func TestFunctions(t *testing.T) {
-	name := compile(t, true, "", functionsA, functionsB)
-	r := encodeFile(t, name, &Options{Features: DefaultFeatures()})
 	want := lines(`
 		int agrees(const int n, struct point *const p)
 		long int by_value(struct point p, int n)
@@ -64,12 +65,16 @@ func TestFunctions(t *testing.T) {
 		int user(int n)
 		int variadic(const char *format, ...)
 		`)
-	if diff := cmp.Diff(want, functionLines(t, r.BTF)); diff != "" {
-		t.Error(diff)
-	}
-	skipped := map[string]int{"ambiguous address": 1, "inconsistent prototype": 1, "optimized parameters": 1}
-	if diff := cmp.Diff(skipped, r.Stats.Skipped); diff != "" {
-		t.Error(diff)
+	for _, flags := range dwarfFlags {
+		name := compile(t, true, flags+" -Wl,-u,caller,-u,user,-u,other", functionsA, functionsB)
+		r := encodeFile(t, name, &Options{Features: DefaultFeatures()})
+		if diff := cmp.Diff(want, functionLines(t, r.BTF)); diff != "" {
+			t.Errorf("%s: %s", flags, diff)
+		}
+		skipped := map[string]int{"ambiguous address": 1, "inconsistent prototype": 1, "optimized parameters": 1}
+		if diff := cmp.Diff(skipped, r.Stats.Skipped); diff != "" {
+			t.Errorf("%s: %s", flags, diff)
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func readKfuncs(f *dwarf.File) ([]kfunc, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b kfunc) int { return cmp.Compare(a.name, b.name) })
-	return list, nil
+	return merge(list), nil
 }
 
 // idsReader reads .BTF_ids.
@@ -101,11 +101,18 @@ func (r *idsReader) member(list []kfunc, s dwarf.Symbol) []kfunc {
 	if !ok {
 		return list
 	}
-	for i := range list {
-		if list[i].name == string(name) {
-			list[i].flags |= flags
-			return list
+	return append(list, kfunc{string(name), flags})
+}
+
+// merge makes one of a kfunc that is in several sets.
+func merge(list []kfunc) []kfunc {
+	merged := list[:0]
+	for _, k := range list {
+		if n := len(merged); n > 0 && merged[n-1].name == k.name {
+			merged[n-1].flags |= k.flags
+		} else {
+			merged = append(merged, k)
 		}
 	}
-	return append(list, kfunc{string(name), flags})
+	return merged
 }

@@ -82,12 +82,18 @@ var wantVariables = map[VarsMode]string{
 }
 
 func TestVariables(t *testing.T) {
-	for _, link := range []bool{true, false} {
-		name := compile(t, link, "-Wl,--defsym=missing=0", variablesA, variablesB)
-		for mode, want := range wantVariables {
-			r := encodeFile(t, name, &Options{Vars: mode, Features: DefaultFeatures()})
-			if diff := cmp.Diff(bySection(lines(want)), bySection(variableLines(t, r.BTF))); diff != "" {
-				t.Errorf("link %t, mode %d: %s", link, mode, diff)
+	for _, flags := range dwarfFlags {
+		for _, link := range []bool{true, false} {
+			if !link && strings.Contains(flags, "-flto") {
+				continue
+			}
+			keep := " -Wl,--defsym=missing=0,-u,global,-u,chosen,-u,banner,-u,flex,-u,cpu_number,-u,function,-u,user"
+			name := compile(t, link, flags+keep, variablesA, variablesB)
+			for mode, want := range wantVariables {
+				r := encodeFile(t, name, &Options{Vars: mode, Features: DefaultFeatures()})
+				if diff := cmp.Diff(bySection(lines(want)), bySection(variableLines(t, r.BTF))); diff != "" {
+					t.Errorf("%s, link %t, mode %d: %s", flags, link, mode, diff)
+				}
 			}
 		}
 	}
