@@ -20,7 +20,6 @@ const (
 	SkipUncertain                          // a structure is passed in memory, and BTF does not tell its alignment
 	SkipOptimized                          // a copy of the function has fewer parameters
 	SkipName                               // the name is no identifier of C
-	numSkipReasons
 )
 
 var skipReasons = [...]string{
