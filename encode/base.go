@@ -20,7 +20,7 @@ type Base struct {
 // NewBase indexes a BTF, which it keeps.
 func NewBase(blob *rawbtf.Blob) (*Base, error) {
 	b := &Base{blob: blob, types: dedup.NewTable(), names: make([]dedup.Name, len(blob.Raw()))}
-	u := b.types.NewUnit()
+	u := b.types.NewUnit(nil)
 	u.Reset(0, dedup.Entry(blob.End()))
 	for id, t := range blob.All() {
 		b.enter(u, id, t)

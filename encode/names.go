@@ -94,27 +94,40 @@ func (c *shortCache) name(text []byte, names *nameCache) dedup.Name {
 	return slot.name
 }
 
-// recentNames are names that a worker met lately. Units of a kernel include
-// the same headers, and this table fits the cache next to the processor.
-type recentNames [1 << recentBits]struct {
-	ref  dwarf.StringRef
-	name dedup.Name
-}
-
-const recentBits = 13
-
 // name interns a name.
 func (w *worker) name(s dwarf.StringRef) dedup.Name {
 	if s == 0 {
 		return 0
 	}
-	// The identity of a string inside the unit is where it is.
-	if inside := uint64(s) - 1<<stringRefSpace - uint64(w.start); inside < uint64(w.end-w.start) {
+	if w.inUnit(s) {
 		return w.short.name(w.core.file.String(s), w.core.names)
 	}
-	slot := &w.recent[uint64(s)*fibonacci>>(64-recentBits)]
-	if slot.ref != s {
-		slot.ref, slot.name = s, w.core.names.name(s)
+	return w.core.names.name(s)
+}
+
+// inUnit reports whether a string is in the unit, not in a section of strings:
+// its identity is then where it is.
+func (w *worker) inUnit(s dwarf.StringRef) bool {
+	return uint64(s)-1<<stringRefSpace-uint64(w.start) < uint64(w.end-w.start)
+}
+
+// elementName names a member or enumerator, of which there are too many to look
+// each of them up. The strings of one section have deferred names.
+func (w *worker) elementName(s dwarf.StringRef) dedup.Name {
+	if s == 0 || w.inUnit(s) {
+		return w.name(s)
 	}
-	return slot.name
+	space, offset := uint64(s)>>stringRefSpace, uint64(s)&(1<<stringRefSpace-1)
+	if w.space == 0 {
+		w.space = space
+	}
+	if space != w.space || offset >= 1<<31 {
+		return w.name(s)
+	}
+	return dedup.Deferred(uint32(offset))
+}
+
+// deferredName interns a name that elementName deferred.
+func (w *worker) deferredName(offset uint32) dedup.Name {
+	return w.core.names.name(dwarf.StringRef(w.space<<stringRefSpace | uint64(offset)))
 }

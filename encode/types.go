@@ -96,7 +96,7 @@ func (w *worker) member(e *dwarf.Entry) {
 	if e.External() && e.Declaration() {
 		return // static, in C++ before DWARF 5
 	}
-	c := dedup.Child{Name: w.name(e.Name()), Ref: w.entry(e.Type())}
+	c := dedup.Child{Name: w.elementName(e.Name()), Ref: w.entry(e.Type())}
 	c.Lo, c.Hi = w.memberBits(e, c.Ref)
 	w.types.Child(p.local, c)
 	w.annotations.chain(w, e, annotated{tag: e.Tag, local: p.local, component: int32(p.count)})
@@ -226,7 +226,7 @@ func (w *worker) enumerator(e *dwarf.Entry) {
 	}
 	c := e.ConstValue()
 	v := c.Uint()
-	w.types.Child(p.local, dedup.Child{Name: w.name(e.Name()), Lo: uint32(v), Hi: uint32(v >> 32)})
+	w.types.Child(p.local, dedup.Child{Name: w.elementName(e.Name()), Lo: uint32(v), Hi: uint32(v >> 32)})
 	if t := w.types.At(p.local); c.Signed() && c.Int() < 0 && !t.Flag {
 		t.Flag = true
 		w.types.Set(p.local, t)

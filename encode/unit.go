@@ -16,7 +16,7 @@ type worker struct {
 	reader dwarf.Reader
 	types  *dedup.Unit // the types of the unit being read
 	short  shortCache
-	recent recentNames
+	space  uint64 // of the strings whose names are deferred
 
 	start, end dwarf.Ref   // of the unit being read
 	base       dedup.Entry // what is added to an offset in it
@@ -50,7 +50,9 @@ type groupUnit struct {
 }
 
 func newWorker(c *encoder) *worker {
-	return &worker{core: c, types: c.table.NewUnit()}
+	w := &worker{core: c}
+	w.types = c.table.NewUnit(w.deferredName)
+	return w
 }
 
 // entry names the type that an attribute refers to. Void, and for the moment
@@ -223,7 +225,7 @@ func (w *worker) readForeign(ctx context.Context, workers []*worker) error {
 		return nil
 	}
 	scope := append(scopes, len(w.core.units))[0] + 1
-	w.types = w.core.table.NewUnit() // it has been used for later units
+	w.types = w.core.table.NewUnit(w.deferredName) // it has been used for later units
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -31,6 +31,14 @@ package dedup
 // the workers and must not decide anything but equality.
 type Name uint32
 
+// deferred marks a Name that is a reference to a string not looked at yet.
+const deferred Name = 1 << 31
+
+// Deferred returns a name for a member or enumerator that stands for string ref
+// of the file being read, below 1<<31. It is interned only if a type is new: most
+// are not, and the same references show it.
+func Deferred(ref uint32) Name { return deferred | Name(ref) }
+
 // Class is an interned type: equal within one Table for equal words. 0 is void.
 // Like that of a Name, its value depends on timing.
 type Class uint32

@@ -206,7 +206,7 @@ func TestSplit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := NewTable()
-			u := b.NewUnit()
+			u := b.NewUnit(nil)
 			u.Reset(0, 4096)
 			enter(t, u, test.base)
 			if err := u.Intern(); err != nil {
@@ -247,7 +247,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestTooDeep(t *testing.T) {
-	u := NewTable().NewUnit()
+	u := NewTable().NewUnit(nil)
 	u.Reset(1, 1<<16)
 	for i := range 2 * maxDepth {
 		u.Add(Entry(4*i+4), Type{Kind: Ptr, Ref: Entry(4*i + 8)})

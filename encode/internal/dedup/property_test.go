@@ -110,7 +110,7 @@ func TestCoarsest(t *testing.T) {
 		}
 		table := NewTable()
 		want := newReference(t, units)
-		u := table.NewUnit()
+		u := table.NewUnit(nil)
 		classes := make([]map[Entry]Class, len(units))
 		for i, source := range units {
 			u.Reset(i+1, 4096)
@@ -162,7 +162,7 @@ func newReference(t *testing.T, units []string) *reference {
 	var nodes []node
 	table := NewTable()
 	for _, source := range units {
-		u := table.NewUnit()
+		u := table.NewUnit(nil)
 		u.Reset(1, 4096)
 		enter(t, u, source)
 		index := make(map[Entry]int)
@@ -232,7 +232,7 @@ func resolveParallel(t *testing.T, units []string, jobs int) *Graph {
 	var wait sync.WaitGroup
 	for job := range jobs {
 		wait.Go(func() {
-			u := table.NewUnit()
+			u := table.NewUnit(nil)
 			for i := job; i < len(units); i += jobs {
 				u.Reset(i+1, 4096)
 				enter(t, u, units[i])

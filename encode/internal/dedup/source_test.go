@@ -101,7 +101,7 @@ func resolve(t testing.TB, units ...string) *Graph {
 
 func resolveInto(t testing.TB, table *Table, units ...string) *Graph {
 	t.Helper()
-	u := table.NewUnit()
+	u := table.NewUnit(nil)
 	for i, source := range units {
 		u.Reset(i+1, 4096)
 		enter(t, u, source)

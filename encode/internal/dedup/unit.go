@@ -10,6 +10,7 @@ import (
 // and are reused.
 type Unit struct {
 	table *Table
+	names func(ref uint32) Name // of deferred names
 	scope uint32
 
 	types    []local
@@ -19,6 +20,7 @@ type Unit struct {
 
 	cache  []cacheSlot
 	misses int               // of the cache since it grew
+	raw    []uint32          // chunk of words with deferred names, for the cache
 	unary  [numUnary][]Class // by what they refer to: records of that and nothing else
 	seen   []uint64          // bit set of the classes that this worker has seen
 	means  []meaning         // by name-only class
@@ -104,9 +106,10 @@ const (
 )
 
 // NewUnit returns a Unit that interns into t. It has to be reset for units in the
-// order of their numbers.
-func (t *Table) NewUnit() *Unit {
-	return &Unit{table: t, cache: make([]cacheSlot, minCache)}
+// order of their numbers. names interns deferred names, and may be nil if there
+// are none.
+func (t *Table) NewUnit(names func(ref uint32) Name) *Unit {
+	return &Unit{table: t, names: names, cache: make([]cacheSlot, minCache)}
 }
 
 // Reset empties u for the unit of the given number, whose entries are below end.
@@ -454,7 +457,11 @@ func (u *Unit) record(a, b, c uint32) Class {
 }
 
 // finish interns the record that begins at base in words, and drops it there.
-func (u *Unit) finish(base int) Class {
+func (u *Unit) finish(base int) Class { return u.finishElements(base, 0) }
+
+// finishElements is finish for a record whose elements take size words and begin
+// with a name that may be deferred.
+func (u *Unit) finishElements(base, size int) Class {
 	words := u.words[base:]
 	u.words = u.words[:base]
 	hash := hashWords(words)
@@ -465,15 +472,38 @@ func (u *Unit) finish(base int) Class {
 			return s.class
 		}
 	}
+	key := words
+	if size > 0 {
+		key = u.keep(words)
+		for i := 3; i < len(words); i += size {
+			if Name(words[i])&deferred != 0 {
+				words[i] = uint32(u.names(words[i] &^ uint32(deferred)))
+			}
+		}
+		hash = hashWords(words)
+	}
 	c := u.table.intern(words, hash)
 	if c != 0 {
+		if size == 0 {
+			key = u.table.class(c).words
+		}
 		copy(slots[1:], slots)
-		slots[0] = cacheSlot{tag, c, u.table.class(c).words}
+		slots[0] = cacheSlot{tag, c, key}
 	}
 	if u.misses++; u.misses > len(u.cache) && len(u.cache) < maxCache {
 		u.cache, u.misses = make([]cacheSlot, 4*len(u.cache)), 0
 	}
 	return c
+}
+
+// keep copies words to where the cache can refer to them.
+func (u *Unit) keep(words []uint32) []uint32 {
+	if len(u.raw)+len(words) > cap(u.raw) {
+		u.raw = make([]uint32, 0, max(wordChunk, len(words)))
+	}
+	at := len(u.raw)
+	u.raw = append(u.raw, words...)
+	return u.raw[at:len(u.raw):len(u.raw)]
 }
 
 // intern sets the class of type number n, and its edge.
@@ -529,10 +559,11 @@ func (u *Unit) build(n int) Class {
 		return u.record(uint32(name)<<kindShift, uint32(l.name), 0)
 	}
 	base := len(u.words)
-	count := 0
+	count, size := 0, 0
 	u.words = append(u.words, 0, uint32(l.name))
 	switch l.kind {
 	case Struct, Union:
+		size = 3
 		if l.flags&isBitfields != 0 {
 			k |= flagBit
 		}
@@ -544,6 +575,9 @@ func (u *Unit) build(n int) Class {
 			i = m.next
 		}
 	case Enum, Enum64:
+		if size = 2; l.kind == Enum64 {
+			size = 3
+		}
 		u.words = append(u.words, l.size)
 		for i := l.head; i != 0; count++ {
 			e := &u.children[i-1]
@@ -569,5 +603,5 @@ func (u *Unit) build(n int) Class {
 		u.words = append(u.words, l.size, l.data)
 	}
 	u.words[base] = k | uint32(count)&vlenMask
-	return u.finish(base)
+	return u.finishElements(base, size)
 }
