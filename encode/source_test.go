@@ -85,6 +85,11 @@ func decoded(t *testing.T, raw []byte) []btf.Type {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return decodedSpec(t, spec)
+}
+
+func decodedSpec(t *testing.T, spec *btf.Spec) []btf.Type {
+	t.Helper()
 	var types []btf.Type
 	for typ, err := range spec.All() {
 		if err != nil {
@@ -129,7 +134,11 @@ func functionLines(t *testing.T, raw []byte) string {
 // that list them, and checks what the kernel wants of a DATASEC.
 func variableLines(t *testing.T, raw []byte) string {
 	t.Helper()
-	types := decoded(t, raw)
+	return variableLinesOf(t, decoded(t, raw))
+}
+
+func variableLinesOf(t *testing.T, types []btf.Type) string {
+	t.Helper()
 	var b strings.Builder
 	listed := make(map[*btf.Var]bool)
 	for _, typ := range types {

@@ -69,7 +69,7 @@ func (em *emitter) section(list []object) {
 
 func (em *emitter) variable(o *object) rawbtf.ID {
 	typ := em.require(o.typ)
-	if o.elems != 0 {
+	if o.elems != 0 && em.core.opts.Vars != VarsSplit { // there, no new types for the sake of a bound that the entry tells
 		typ = em.bounded(o.typ, o.elems)
 	}
 	linkage := rawbtf.Static

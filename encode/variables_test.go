@@ -1,15 +1,18 @@
 package encode
 
 import (
+	"bytes"
 	"debug/elf"
 	"errors"
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf/btf"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kdbg/kdbg/encode/dwarf"
 	"github.com/kdbg/kdbg/encode/dwarf/dwarftest"
+	"github.com/kdbg/kdbg/encode/internal/rawbtf"
 )
 
 const variablesA = `
@@ -115,6 +118,44 @@ func bySection(text string) map[string]string {
 		sections[name] = sorted(text)
 	}
 	return sections
+}
+
+// TestVariablesSplit: on top of a kernel's BTF there are variables only, and not
+// those that the kernel lists.
+func TestVariablesSplit(t *testing.T) {
+	name := compile(t, true, "-Wl,--defsym=missing=0", variablesA, variablesB)
+	raw := encodeFile(t, name, &Options{Vars: VarsPerCPU, Features: DefaultFeatures()}).BTF
+	blob, err := rawbtf.Parse(raw, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := NewBase(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	split := encodeFile(t, name, &Options{Vars: VarsSplit, Base: base, Features: DefaultFeatures()}).BTF
+	spec, err := btf.LoadSpecFromReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err = btf.LoadSplitSpecFromReader(bytes.NewReader(split), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bySection(lines(wantVariables[VarsBuiltin]))
+	delete(want, ".data..percpu:\n")
+	if diff := cmp.Diff(want, bySection(variableLinesOf(t, decodedSpec(t, spec)))); diff != "" {
+		t.Error(diff)
+	}
+	own, err := rawbtf.Parse(split, blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, typ := range own.All() {
+		if typ.Kind != rawbtf.KindVar && typ.Kind != rawbtf.KindDatasec {
+			t.Errorf("type %d is a %s", id, typ.Kind)
+		}
+	}
 }
 
 // TestVariablesExtra: statics of functions, aliases, and what assembly defines.
