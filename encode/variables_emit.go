@@ -27,8 +27,7 @@ func (em *emitter) variables(workers []*worker) error {
 	}
 	var unlisted []object
 	if c.opts.VarsExtra {
-		more := c.extras(list, declarations(workers), em.graph)
-		for _, o := range more {
+		for _, o := range c.extras(list, declarations(workers), em.graph) {
 			if o.listed {
 				list = append(list, o)
 			} else {

@@ -71,7 +71,7 @@ func (c *encoder) objects(defs []definition, g *dedup.Graph) ([]object, error) {
 func (c *encoder) object(d definition, sizes *sizes) (o object, ok bool, err error) {
 	vs := &c.variableSymbols
 	p, ok := vs.locate(d.addr)
-	if !ok || c.opts.Vars == VarsPerCPU && vs.sections[p.section].Name != perCPUSection {
+	if !ok || !c.wanted(p.section) {
 		return o, false, nil
 	}
 	name := c.table.Bytes(d.name)
@@ -98,6 +98,11 @@ func (c *encoder) object(d definition, sizes *sizes) (o object, ok bool, err err
 		o.rank = symbolName
 	}
 	return o, o.size > 0 && o.size <= math.MaxUint32 && p.offset <= math.MaxUint32, nil
+}
+
+// wanted reports whether variables of a section are to be encoded.
+func (c *encoder) wanted(section int) bool {
+	return c.opts.Vars != VarsPerCPU || c.variableSymbols.sections[section].Name == perCPUSection
 }
 
 // measure sets the size of o: that of its type, or that of its symbol if the

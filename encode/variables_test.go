@@ -110,6 +110,7 @@ func bySection(text string) map[string]string {
 	for line := range strings.Lines(text) {
 		if line[0] != '\t' {
 			name = line
+			sections[name] += ""
 			continue
 		}
 		sections[name] += line
@@ -178,6 +179,16 @@ func TestVariablesExtra(t *testing.T) {
 		if !strings.Contains("\n"+got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
+	}
+}
+
+// TestVariablesExtraPerCPU: what is added is of the sections that are asked for.
+func TestVariablesExtraPerCPU(t *testing.T) {
+	name := compile(t, true, "-Wl,--defsym=missing=0", variablesA, variablesB)
+	r := encodeFile(t, name, &Options{Vars: VarsPerCPU, VarsExtra: true, Features: DefaultFeatures()})
+	want := bySection(lines(wantVariables[VarsPerCPU]))
+	if diff := cmp.Diff(want, bySection(variableLines(t, r.BTF))); diff != "" {
+		t.Error(diff)
 	}
 }
 
