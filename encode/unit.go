@@ -30,6 +30,8 @@ type worker struct {
 
 	deferred []int // units with references into others
 
+	// What these two keep of a unit is resolved at its end, when types has classes
+	// for its entries. A class and the scope then name a type of the result.
 	functions functions
 	variables variables
 }
@@ -144,6 +146,12 @@ func (w *worker) walk(u *dwarf.Unit, base dedup.Entry) error {
 
 // visit reads one entry. It sets the number of the type in p if it is one.
 func (w *worker) visit(e *dwarf.Entry, p *parent) {
+	if ref := e.AbstractOrigin(); ref != 0 {
+		w.entry(ref) // the name may be in another unit, even if no type is
+	}
+	if ref := e.Specification(); ref != 0 {
+		w.entry(ref)
+	}
 	switch e.Tag {
 	case dwarf.TagFormalParameter:
 		w.parameter(e)
