@@ -32,7 +32,7 @@ func (p *cPrinter) declare(id rawbtf.ID, name string, depth int) string {
 		return p.declare(t.Ref(), name+"("+p.params(t, depth)+")", depth+1)
 	case rawbtf.KindStruct, rawbtf.KindUnion:
 		if t.Name == 0 {
-			return join(p.composite(id, t, depth+1), name)
+			return join(p.composite(t.Kind.String(), t, depth+1), name)
 		}
 		return join(p.tag(id, t), name)
 	case rawbtf.KindEnum, rawbtf.KindEnum64:
@@ -132,40 +132,52 @@ func isC(name string) bool {
 	return name != ""
 }
 
-// composite writes the body of a struct or union, with the offset of each member
-// in bytes, and bits.
-func (p *cPrinter) composite(id rawbtf.ID, t rawbtf.Type, depth int) string {
+// composite writes a struct or union with its members, and the offset of each in
+// bytes, and bits. tag is struct or union, and its name if it is to have one.
+func (p *cPrinter) composite(tag string, t rawbtf.Type, depth int) string {
 	if p.members += 1 + t.Vlen; depth > maxDepth || p.members-t.Vlen > maxMembers {
 		return t.Kind.String() + " {}"
 	}
 	var s strings.Builder
-	if t.Name == 0 {
-		s.WriteString(t.Kind.String())
-	} else {
-		s.WriteString(p.tag(id, t))
-	}
-	s.WriteString(" {\n")
+	s.WriteString(tag + " {\n")
+	widest := p.widest(t, 0)
+	packed := p.packed(t, widest, 0)
+	end := uint64(0)
 	for i := range t.Vlen {
 		m := t.Member(i)
-		text := p.declare(m.Type, identifier(p.b.Name(m.Name)), depth+1)
-		bits := m.BitSize
-		if mt := p.b.Type(p.behind(m.Type)); mt.Kind == rawbtf.KindInt && bits == 0 {
-			if _, offset, n := mt.Int(); offset != 0 || uint32(n) != 8*mt.Size {
-				bits = n // an int of odd size stands for a bit-field
-				m.BitOffset += uint32(offset)
-			}
+		at, bits := p.place(m)
+		if t.Kind == rawbtf.KindStruct {
+			p.fill(&s, end, uint64(at), 8*uint64(p.align(m.Type, 0)), bits, packed)
 		}
+		text, comment := p.member(m, depth), fmt.Sprint(at/8)
 		if bits != 0 {
 			text = fmt.Sprintf("%s : %d", text, bits)
+			comment = fmt.Sprintf("%s:%d", comment, at%8)
+			end = max(end, uint64(at)+uint64(bits))
+		} else {
+			end = max(end, uint64(at)+p.size(m.Type))
 		}
-		at := fmt.Sprint(m.BitOffset / 8)
-		if bits != 0 {
-			at = fmt.Sprintf("%s:%d", at, m.BitOffset%8)
-		}
-		fmt.Fprintf(&s, "\t%s; /* %s */\n", strings.ReplaceAll(text, "\n", "\n\t"), at)
+		fmt.Fprintf(&s, "\t%s; /* %s */\n", strings.ReplaceAll(text, "\n", "\n\t"), comment)
 	}
+	if t.Kind == rawbtf.KindUnion && t.Size > 0 && uint64(t.Size)*8 >= end+8*uint64(widest) {
+		end = 0 // a member as large as the union
+	}
+	p.fill(&s, end, 8*uint64(t.Size), 8*uint64(widest), 0, packed)
 	s.WriteByte('}')
+	if packed {
+		s.WriteString(" __attribute__((packed))")
+	}
 	return s.String()
+}
+
+// member writes the declaration of a member. A struct without a name in a struct
+// is of a type that has one where the kernel is built with -fms-extensions; for
+// C it must have none.
+func (p *cPrinter) member(m rawbtf.Member, depth int) string {
+	if t := p.b.Type(p.strip(m.Type)); m.Name == 0 && t.Name != 0 && (t.Kind == rawbtf.KindStruct || t.Kind == rawbtf.KindUnion) {
+		return p.composite(t.Kind.String(), t, depth+1)
+	}
+	return p.declare(m.Type, identifier(p.b.Name(m.Name)), depth+1)
 }
 
 // enum writes the body of an enum. An anonymous one is written once: its values
@@ -200,8 +212,8 @@ func (p *cPrinter) enum(id rawbtf.ID, t rawbtf.Type) string {
 		fmt.Fprintf(&s, "\t%s = %s%s,\n", name, enumValue(t, e), suffix)
 	}
 	s.WriteByte('}')
-	if t.Size == 1 {
-		s.WriteString(" __attribute__((packed))")
+	if t.Size < 4 {
+		s.WriteString(" __attribute__((packed))") // as small as its values allow
 	}
 	return s.String()
 }

@@ -10,13 +10,14 @@ import (
 
 // printC prints a BTF's own types, and the types of its base that they need, as
 // C that a compiler reads: each type after those it contains, and a declaration
-// of those it points to. Comments give offsets. Where a second type has the
-// name of a first, ___2 is added to it. Functions and variables follow; those
-// whose name is taken, or is none in C, are comments.
+// of those it points to. Compilers lay out structs as the BTF has them; comments
+// give offsets. Where a second type has the name of a first, ___2 is added to it.
+// Functions and variables follow; those whose name is taken, or is none in C, are
+// comments.
 func printC(w *bufio.Writer, b *rawbtf.Blob) {
 	n := int(b.End())
 	p := &cPrinter{
-		w: w, b: b,
+		w: w, b: b, ptr: b.PointerSize(), aligns: map[rawbtf.ID]uint32{},
 		state: make([]cState, n), names: make(map[rawbtf.ID]string),
 		tags: map[string]rawbtf.ID{}, idents: map[string]int{},
 	}
@@ -43,6 +44,8 @@ func printC(w *bufio.Writer, b *rawbtf.Blob) {
 type cPrinter struct {
 	w      *bufio.Writer
 	b      *rawbtf.Blob
+	ptr    uint32 // size of a pointer
+	aligns map[rawbtf.ID]uint32
 	state  []cState
 	names  map[rawbtf.ID]string // of types whose own name is taken
 	tags   map[string]rawbtf.ID // the first struct, union or enum of a name
@@ -50,6 +53,7 @@ type cPrinter struct {
 	depth  int
 
 	members int // printed in the declaration in hand, those of anonymous types in it included
+	fillers int // all that were printed
 }
 
 // maxMembers bounds those: a few types that contain each other twice would be
@@ -202,7 +206,7 @@ func (p *cPrinter) needComposite(id rawbtf.ID, t rawbtf.Type, all bool) {
 	p.state[id] ^= underway | complete
 	if t.Name != 0 {
 		p.members = 0
-		fmt.Fprintf(p.w, "%s; /* %d bytes */\n\n", p.composite(id, t, 0), t.Size)
+		fmt.Fprintf(p.w, "%s; /* %d bytes */\n\n", p.composite(p.tag(id, t), t, 0), t.Size)
 	}
 }
 

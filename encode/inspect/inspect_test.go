@@ -2,6 +2,8 @@ package inspect
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,9 +132,89 @@ func TestDumpC(t *testing.T) {
 	}
 }
 
-// TestDumpCompiles has compilers read what is printed as C.
+// layouts has structs that C lays out only if it is told how.
+func layouts(b *rawbtf.Builder) {
+	n := b.String
+	b.Int(n("int"), 4, rawbtf.Signed, 0, 32)                                                                               // 1
+	b.Int(n("char"), 1, 0, 0, 8)                                                                                           // 2
+	b.Int(n("long int"), 8, rawbtf.Signed, 0, 64)                                                                          // 3
+	b.Struct(n("tight"), 13, []rawbtf.Member{member(n("c"), 2, 0, 0), member(n("l"), 3, 8, 0), member(n("i"), 1, 72, 0)})  // 4
+	b.Struct(n("wide"), 64, []rawbtf.Member{member(n("i"), 1, 0, 0), member(n("l"), 3, 256, 0)})                           // 5
+	b.Struct(n("bits"), 12, []rawbtf.Member{member(n("a"), 1, 3, 4), member(n("b"), 1, 20, 12), member(n("i"), 1, 64, 0)}) // 6
+	b.Struct(n("holds"), 80, []rawbtf.Member{member(0, 5, 0, 0), member(n("t"), 4, 512, 0)})                               // 7
+	b.Union(n("large"), 16, []rawbtf.Member{member(n("x"), 1, 0, 0), member(n("y"), 2, 0, 0)})                             // 8
+	b.Int(n("long int"), 8, rawbtf.Signed, 0, 3)                                                                           // 9
+	b.Struct(n("odd"), 8, []rawbtf.Member{member(n("n"), 9, 61, 0)})                                                       // 10
+	b.Struct(n("across"), 5, []rawbtf.Member{member(n("a"), 1, 0, 30), member(n("b"), 1, 30, 10)})                         // 11
+}
+
+const layoutsC = `struct tight {
+	char c; /* 0 */
+	long int l; /* 1 */
+	int i; /* 9 */
+} __attribute__((packed)); /* 13 bytes */
+
+struct wide {
+	int i; /* 0 */
+	char __fill_1[28];
+	long int l; /* 32 */
+	char __fill_2[24];
+}; /* 64 bytes */
+
+struct bits {
+	char : 3;
+	int a : 4; /* 0:3 */
+	char : 1;
+	char __fill_3[1];
+	char : 4;
+	int b : 12; /* 2:4 */
+	char __fill_4[4];
+	int i; /* 8 */
+}; /* 12 bytes */
+
+struct holds {
+	struct {
+		int i; /* 0 */
+		char __fill_5[28];
+		long int l; /* 32 */
+		char __fill_6[24];
+	}; /* 0 */
+	struct tight t; /* 64 */
+}; /* 80 bytes */
+
+union large {
+	int x; /* 0 */
+	char y; /* 0 */
+	char __fill_7[16];
+}; /* 16 bytes */
+
+struct odd {
+	char __fill_8[7];
+	char : 5;
+	long int n : 3; /* 7:5 */
+}; /* 8 bytes */
+
+struct across {
+	int a : 30; /* 0:0 */
+	int b : 10; /* 3:6 */
+} __attribute__((packed)); /* 5 bytes */
+
+`
+
+func TestDumpLayout(t *testing.T) {
+	var out strings.Builder
+	if err := Dump(&out, write(t, "k.btf", nil, layouts), true, nil); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(layoutsC, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestDumpCompiles has compilers read what is printed as C, and put every member
+// where the BTF has it.
 func TestDumpCompiles(t *testing.T) {
-	files := []string{write(t, "k.btf", nil, kernel)}
+	files := []string{write(t, "k.btf", nil, kernel), write(t, "layouts.btf", nil, layouts)}
 	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err == nil {
 		files = append(files, "/sys/kernel/btf/vmlinux")
 	}
@@ -149,10 +231,39 @@ func TestDumpCompiles(t *testing.T) {
 			if err := Dump(&text, name, true, nil); err != nil {
 				t.Fatal(err)
 			}
+			assertLayout(t, &text, name)
 			cmd := exec.Command(path, "-fsyntax-only", "-w", "-x", "c", "-")
 			cmd.Stdin = strings.NewReader(text.String())
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%s: %s: %v\n%.2000s", name, compiler, err, out)
+			}
+		}
+	}
+}
+
+// assertLayout adds to C what makes it an error if a struct of a BTF has another
+// size, or a member another place.
+func assertLayout(t *testing.T, w io.Writer, name string) {
+	b, err := rawbtf.ReadFile(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, s := range b.All() {
+		tag := b.Name(s.Name)
+		if s.Kind != rawbtf.KindStruct && s.Kind != rawbtf.KindUnion && s.Kind != rawbtf.KindEnum && s.Kind != rawbtf.KindEnum64 || tag == "" {
+			continue
+		}
+		if first := !seen[tag]; !first || strings.HasPrefix(s.Kind.String(), "enum") {
+			seen[tag] = true
+			continue
+		}
+		seen[tag] = true
+		fmt.Fprintf(w, "_Static_assert(sizeof(%v %s) == %d, \"size of %s\");\n", s.Kind, tag, s.Size, tag)
+		for i := range s.Vlen {
+			if m := s.Member(i); m.Name != 0 && m.BitSize == 0 && m.BitOffset%8 == 0 {
+				fmt.Fprintf(w, "_Static_assert(__builtin_offsetof(%v %s, %s) == %d, \"%s of %s\");\n",
+					s.Kind, tag, b.Name(m.Name), m.BitOffset/8, b.Name(m.Name), tag)
 			}
 		}
 	}
