@@ -19,7 +19,7 @@ type Base struct {
 
 // NewBase indexes a BTF, which it keeps.
 func NewBase(blob *rawbtf.Blob) (*Base, error) {
-	b := &Base{blob: blob, types: dedup.NewTable(), names: make([]dedup.Name, len(blob.Raw()))}
+	b := &Base{blob: blob, types: dedup.NewTable()}
 	u := b.types.NewUnit(nil)
 	u.Reset(0, dedup.Entry(blob.End()))
 	for id, t := range blob.All() {
@@ -106,8 +106,8 @@ func (b *Base) enterElements(u *dedup.Unit, n int, t rawbtf.Type) {
 }
 
 func (b *Base) name(s rawbtf.Str) dedup.Name {
-	if int(s) >= len(b.names) {
-		return 0
+	if n := len(b.names); int(s) >= n {
+		b.names = append(b.names, make([]dedup.Name, int(s)+int(s)/2+1-n)...)
 	}
 	if b.names[s] == 0 {
 		b.names[s] = b.types.Intern(b.blob.NameBytes(s))

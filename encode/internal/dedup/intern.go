@@ -259,6 +259,9 @@ func (u *Unit) finishElements(base, size int) Class {
 		}
 	}
 	key := words
+	if u.names == nil {
+		size = 0
+	}
 	if size > 0 {
 		key = u.keep(words)
 		for i := 3; i < len(words); i += size {

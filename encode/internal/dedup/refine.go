@@ -130,11 +130,17 @@ func (s *split) reachPrivate() map[Class]bool {
 func (t *Table) freezeAlike(g *Graph) {
 	s := &split{g: g, table: t, bound: int(t.bound())}
 	t.alike = make(map[uint64][]Class)
+	heads := make(map[[2]uint32]bool) // how their records begin, which tells most others apart
+	head := func(c Class) [2]uint32 { return [2]uint32(t.class(c).words) }
 	for c := range s.reachPrivate() {
 		t.alike[hashWords(s.label(nil, c))] = nil
+		heads[head(c)] = true
 	}
 	var words []uint32
 	for c := range t.own() {
+		if !heads[head(c)] {
+			continue
+		}
 		words = s.label(words[:0], c)
 		if list, ok := t.alike[hashWords(words)]; ok && g.meaning[c] == 0 {
 			t.alike[hashWords(words)] = append(list, c)
