@@ -22,11 +22,12 @@ const (
 	nameBits   = 24 // of a slot; the rest is identity
 	offsetBits = 36 // of an identity; the rest is the section
 	nameProbe  = 8
-	// bytesPerName is how many bytes of debugging information there are for a slot:
-	// kernels have about three times as many for each different name.
-	bytesPerName   = 512
-	minNames       = 1 << 12
-	maxNames       = 1 << 21
+	// bytesPerName is how many bytes of debugging information there are for a slot.
+	// A module has a string for about so many, since its linker (ld -r) merges none;
+	// those of a kernel fit maxNames.
+	bytesPerName   = 128
+	minNames       = 1 << 14
+	maxNames       = 1 << 19
 	fibonacci      = 0x9e3779b97f4a7c15 // spreads identities over slots
 	shortNames     = 1 << 10
 	maxShort       = 7
