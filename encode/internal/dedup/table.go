@@ -234,8 +234,8 @@ func (sh *classShard) place(slot classSlot) {
 // all yields the classes of t and its base.
 func (t *Table) all() iter.Seq[Class] {
 	return func(yield func(Class) bool) {
-		for ; t != nil; t = t.base {
-			for c := range t.own() {
+		for u := t; u != nil; u = u.base {
+			for c := range u.own() {
 				if !yield(c) {
 					return
 				}
