@@ -92,12 +92,12 @@ type Result struct {
 
 // Stats counts what was read and written.
 type Stats struct {
-	Units                          int            // read
-	Bytes                          int64          // of debugging information
-	Classes                        int            // different types before names were settled
-	Types                          int            // written
-	Skipped                        map[string]int // functions and variables left out, by reason
-	Functions, Variables, Datasecs int
+	Units   int            // read
+	Bytes   int64          // of debugging information
+	Types   int            // written
+	Skipped map[string]int // functions and variables left out, by reason
+
+	Functions, Variables, Datasecs int // written
 }
 
 // encoder is one run of Encode.

@@ -56,8 +56,7 @@ func (p *program) member() string {
 func (p *program) unit() string {
 	numbers := make(map[string]int)
 	var out, todo []string
-	var number func(ref string) int
-	number = func(ref string) int {
+	number := func(ref string) int {
 		if n, ok := numbers[ref]; ok {
 			return n
 		}

@@ -2,7 +2,6 @@ package dedup
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -218,6 +217,3 @@ func lines(g *Graph) []string {
 	}
 	return list
 }
-
-// sorted is lines for comparison where order does not count.
-func sorted(g *Graph) []string { return slices.Sorted(slices.Values(lines(g))) }

@@ -21,7 +21,6 @@ type names struct {
 type nameShard struct {
 	sync.Mutex
 	slots []nameSlot
-	used  int
 	list  directory[[]byte]
 	chunk []byte
 }
