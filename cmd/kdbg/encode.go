@@ -57,7 +57,7 @@ names, and are encoded side by side.`,
 	f.BoolVar(&e.opts.Encode.VarsExtra, "vars-extra", false, "also statics of functions, aliases, and objects of assembly with a declaration in C")
 	f.StringVar(&e.arrays, "arrays", "flat", "arrays of several dimensions: flat or nested")
 	f.StringVar(&e.features, "features", "default", "what else to encode, by the `NAMES` of pahole --btf_features")
-	f.StringVar(&e.langExclude, "lang-exclude", "", "leave out units in these `LANGUAGES`, such as rust")
+	f.StringVar(&e.langExclude, "lang-exclude", "rust", "leave out units in these `LANGUAGES`; the kernel refuses names of Rust")
 	f.StringVar(&e.opts.Encode.KABIPrefix, "kabi-prefix", "", "cut names that begin with `PREFIX` to it")
 	f.BoolVar(&e.opts.Verify, "verify", false, "hold the BTF against the kernel's rules before it is written")
 	f.BoolVar(&e.stats, "stats", false, "print what was encoded")
