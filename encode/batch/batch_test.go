@@ -6,42 +6,14 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/kdbg/kdbg/encode"
 	"github.com/kdbg/kdbg/encode/inspect"
+	"github.com/kdbg/kdbg/encode/internal/tooltest"
 )
-
-// tool runs a program in dir. Without it the test ends.
-func tool(t *testing.T, dir, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, exec.ErrNotFound) {
-		if os.Getenv("KDBG_REQUIRE_TOOLS") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
-	}
-	return string(out)
-}
-
-// compile compiles C into dir and returns the object's name.
-func compile(t *testing.T, dir, name, source string, flags ...string) string {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name+".c"), []byte(source), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	tool(t, dir, "gcc", append(flags, "-g", "-c", "-o", name+".o", name+".c")...)
-	return filepath.Join(dir, name+".o")
-}
 
 func all() encode.Options {
 	o := encode.Options{Vars: encode.VarsBuiltin, Features: encode.DefaultFeatures()}
@@ -53,14 +25,14 @@ const common = "struct list { struct list *next; int value; };\n"
 // TestModules encodes modules side by side: each gets what it gets alone.
 func TestModules(t *testing.T) {
 	dir := t.TempDir()
-	base := compile(t, dir, "vmlinux", common+"struct list head;")
+	base := tooltest.Compile(t, dir, "vmlinux", common+"struct list head;")
 	if results, err := Run(t.Context(), []string{base}, &Options{Encode: all(), Verify: true}); err != nil || results[0].Err != nil {
 		t.Fatal(err, results)
 	}
 	names := []string{"a", "b", "c", "d", "e"}
 	var files []string
 	for _, n := range names {
-		files = append(files, compile(t, dir, n, common+"struct "+n+"_mine { struct list l; } "+n+";"))
+		files = append(files, tooltest.Compile(t, dir, n, common+"struct "+n+"_mine { struct list l; } "+n+";"))
 	}
 	alone := map[string][]byte{}
 	for _, f := range files {
@@ -109,7 +81,7 @@ func TestModules(t *testing.T) {
 // TestOutput writes to what is a file and to what is none.
 func TestOutput(t *testing.T) {
 	dir := t.TempDir()
-	file := compile(t, dir, "k", common+"struct list head;")
+	file := tooltest.Compile(t, dir, "k", common+"struct list head;")
 	before, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +113,7 @@ func TestOutput(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	dir := t.TempDir()
-	file := compile(t, dir, "k", common+"struct list head;")
+	file := tooltest.Compile(t, dir, "k", common+"struct list head;")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	results, err := Run(ctx, []string{file}, nil)

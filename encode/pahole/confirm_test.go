@@ -1,43 +1,14 @@
 package pahole
 
 import (
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/kdbg/kdbg/encode/inspect"
+	"github.com/kdbg/kdbg/encode/internal/tooltest"
 )
-
-// tool runs a program in dir. Without it the test ends.
-func tool(t *testing.T, dir, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, exec.ErrNotFound) {
-		if os.Getenv("KDBG_REQUIRE_TOOLS") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
-	}
-	return string(out)
-}
-
-// compile compiles C into dir and returns the object's name.
-func compile(t *testing.T, dir, name, source string, flags ...string) string {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name+".c"), []byte(source), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	tool(t, dir, "gcc", append(flags, "-g", "-c", "-o", name+".o", name+".c")...)
-	return filepath.Join(dir, name+".o")
-}
 
 // kernelLike has what kernels have: bit-fields, anonymous types, functions of
 // all sorts, forward declarations, per-CPU data.
@@ -74,14 +45,14 @@ func TestConfirm(t *testing.T) {
 	for _, flags := range [][]string{{"-O0"}, {"-O2"}, {"-O2", "-gdwarf-4"}, {"-O2", "-gdwarf-5", "-gz"}} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			dir := t.TempDir()
-			file := compile(t, dir, "k", kernelLike, flags...)
+			file := tooltest.Compile(t, dir, "k", kernelLike, flags...)
 			theirs, ours := filepath.Join(dir, "theirs.btf"), filepath.Join(dir, "ours.btf")
 			features := "--btf_features=default"
-			if tool(t, dir, "pahole", "--version") < "v1.26" {
+			if tooltest.Run(t, dir, "pahole", "--version") < "v1.26" {
 				features = "--btf_gen_floats" // as kernels asked for it before there was a list
 			}
 			args := []string{"-J", features, "--btf_encode_detached=" + theirs, file}
-			tool(t, dir, "pahole", args...)
+			tooltest.Run(t, dir, "pahole", args...)
 			args[2] = "--btf_encode_detached=" + ours
 			if status := Main(t.Context(), args, func(string) string { return "" }, os.Stdout, os.Stderr); status != 0 {
 				t.Fatalf("status %d", status)
@@ -93,7 +64,7 @@ func TestConfirm(t *testing.T) {
 			if ok, err := inspect.Verify(&text, ours, "", nil); err != nil || !ok {
 				t.Errorf("%v\n%s", err, text.String())
 			}
-			if got := tool(t, dir, "bpftool", "btf", "dump", "file", ours); !strings.Contains(got, "STRUCT 'task'") {
+			if got := tooltest.Run(t, dir, "bpftool", "btf", "dump", "file", ours); !strings.Contains(got, "STRUCT 'task'") {
 				t.Errorf("bpftool reads\n%s", got)
 			}
 		})

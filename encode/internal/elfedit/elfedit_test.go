@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kdbg/kdbg/encode/internal/tooltest"
 )
 
 // class is a class and byte order of ELF files.
@@ -313,21 +314,7 @@ func TestPut(t *testing.T) {
 // TestConfirm holds edited files against the binary utilities.
 func TestConfirm(t *testing.T) {
 	dir := t.TempDir()
-	tool := func(name string, args ...string) string {
-		cmd := exec.Command(name, args...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		if errors.Is(err, exec.ErrNotFound) {
-			if os.Getenv("KDBG_REQUIRE_TOOLS") != "" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatalf("%s %q: %v\n%s", name, args, err, out)
-		}
-		return string(out)
-	}
+	tool := func(name string, args ...string) string { return tooltest.Run(t, dir, name, args...) }
 	if err := os.WriteFile(filepath.Join(dir, "a.c"), []byte("int x = 3; int main(void) { return x - 3; }\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
