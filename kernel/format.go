@@ -299,10 +299,10 @@ func AppendCChar(out []byte, c, quote byte) []byte {
 }
 
 // unreadable prints why there is no value.
-func (f *formatter) unreadable(err error) { f.printf("<%s>", Unreadable(err)) }
+func (f *formatter) unreadable(err error) { f.printf("<%s>", unreadableText(err)) }
 
-// Unreadable says in a word or two why a value could not be read.
-func Unreadable(err error) string {
+// unreadableText says in a word or two why a value could not be read.
+func unreadableText(err error) string {
 	switch {
 	case errors.Is(err, vmcore.ErrExcluded):
 		return "excluded from the dump"

@@ -248,10 +248,7 @@ func (v Value) uintAt(names ...string) (uint64, error) {
 func (k *Kernel) moduleSymbols() map[string]*kallsyms.Table { return k.modules.syms() }
 
 func (k *Kernel) readAllModuleSymbols() map[string]*kallsyms.Table {
-	mods, err := k.Modules()
-	if err != nil {
-		k.moduleProblem(err)
-	}
+	mods, _ := k.Modules() // whose error Modules itself reports
 	tables := make(map[string]*kallsyms.Table)
 	for i := range mods {
 		t, err := k.readModuleSymbols(&mods[i])

@@ -175,7 +175,7 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 	add := func(err error) {
 		r.Problems = append(r.Problems, problem{err.Error(), kernel.Hint(err)})
 	}
-	for _, err := range k.Problems() {
+	for _, err := range slices.Concat(k.Problems(), k.ModuleProblems()) {
 		add(err)
 	}
 	if r.Types > 0 && !slices.ContainsFunc(k.Types().Sections(), isOrdinary) {
