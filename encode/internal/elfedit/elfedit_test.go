@@ -376,14 +376,15 @@ func FuzzRewrite(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		names, edits := was.named(), is.named()
 		for i := range was.count() {
 			if i == was.shstrndx || i == is.find(".BTF") {
 				continue
 			}
 			a, errA := was.data(bytes.NewReader(raw), i)
 			b, errB := is.data(edited, i)
-			if !bytes.Equal(a, b) || (errA == nil) != (errB == nil) || !bytes.Equal(was.nameOf(i), is.nameOf(i)) {
-				t.Errorf("section %d %q is %x, %v, was %q %x, %v", i, is.nameOf(i), b, errB, was.nameOf(i), a, errA)
+			if !bytes.Equal(a, b) || (errA == nil) != (errB == nil) || names[i] != edits[i] {
+				t.Errorf("section %d %q is %x, %v, was %q %x, %v", i, edits[i], b, errB, names[i], a, errA)
 			}
 		}
 	})
