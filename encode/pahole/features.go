@@ -32,6 +32,7 @@ var known = []struct {
 	{"reproducible_build", false, nil},
 	{"distilled_base", false, func(o *encode.Options) { o.DistilledBase = true }},
 	{"global_var", false, func(o *encode.Options) { o.Vars = encode.VarsBuiltin }},
+	{"split_var", false, func(o *encode.Options) { o.Vars = encode.VarsSplit }}, // kdbg's own
 	{"attributes", false, func(o *encode.Options) { o.Attributes = true }},
 	{"true_signature", false, func(o *encode.Options) { o.TrueSignature = true }},
 	{"layout", false, func(o *encode.Options) { o.Layout = true }},
@@ -71,8 +72,8 @@ func (f features) addStandard() {
 
 // addFeatures reads the list of a --btf_features. The first one turns off what
 // is on without any; each adds to those before. A + before the list stands for
-// the standard set. "all" is every feature but distilled_base, which is not what
-// is encoded but another file.
+// the standard set. "all" is every feature but distilled_base and split_var, which
+// are not more to encode but another file.
 func (p *parser) addFeatures(list string, strict bool) error {
 	if !p.listed {
 		p.listed, p.features = true, features{}
@@ -91,7 +92,7 @@ func (p *parser) addFeatures(list string, strict bool) error {
 			p.features.addStandard()
 		case name == "all":
 			for _, k := range known {
-				p.features[k.name] = p.features[k.name] || k.name != "distilled_base"
+				p.features[k.name] = p.features[k.name] || k.name != "distilled_base" && k.name != "split_var"
 			}
 		case isFeature(name):
 			p.features[name] = true

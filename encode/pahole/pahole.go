@@ -6,7 +6,8 @@
 // work. Options with which pahole prints types are known, so that abbreviations
 // mean the same, and refused. Two things are better than there: a name in
 // --btf_features that is not known is said on standard error, and the exit
-// status is 0 only if what was asked for was done.
+// status is 0 only if what was asked for was done. One BTF feature is kdbg's own:
+// split_var, which a kernel's configuration finds by --supported_btf_features.
 package pahole
 
 import (
@@ -104,6 +105,8 @@ func Parse(args []string, env func(string) string) (*Command, error) {
 		return nil, &UsageError{"no file to encode is named"}
 	case p.detached != "" && len(p.files) > 1:
 		return nil, &UsageError{"--btf_encode_detached is for one file"}
+	case p.features["split_var"] && p.base == "":
+		return nil, &UsageError{"the BTF feature split_var needs a --btf_base to be split on"}
 	}
 	c := &Command{Files: p.files, Notes: p.notes}
 	c.Batch = batch.Options{

@@ -83,6 +83,7 @@ func TestParse(t *testing.T) {
 		{"they accumulate", "-J --btf_features=float --btf_features=enum64 a", "enum64 float a"},
 		{"one", "-J --btf_features=global_var a", "vars=builtin a"},
 		{"all", "-J --btf_features=all a", "attributes consistent_func decl_tag decl_tag_kfuncs encode_force enum64 float layout true_signature type_tag vars=builtin a"},
+		{"variables apart", "-J --btf_features=default,global_var --btf_features=split_var --btf_base=b a", strings.Replace(standard, "percpu", "split", 1) + " base=b a"},
 		{"unknown", "-J --btf_features=float,nosuch,sort a", "float a (ignoring unknown BTF features: nosuch, sort)"},
 		{"of 1.32", "-J --btf_features=float,force_cu_merging a", "float a"},
 		{"no effect", "-J --btf_features=optimized_func,reproducible_build a", "a"},
@@ -127,6 +128,7 @@ func TestParse(t *testing.T) {
 		// Mistakes.
 		{"no file", "-J", "usage no file to encode is named"},
 		{"nothing to do", "a", "usage kdbg's pahole encodes BTF, with -J, and prints no types: see kdbg btf dump"},
+		{"variables apart from nothing", "-J --btf_features=split_var a", "usage the BTF feature split_var needs a --btf_base to be split on"},
 		{"two files into one", "--btf_encode_detached=o a b", "usage --btf_encode_detached is for one file"},
 		{"unknown option", "-J --nosuch a", "usage option --nosuch is not known"},
 		{"unknown letter", "-J -C list_head a", "usage option -C is not supported: kdbg's pahole encodes BTF and does nothing else"},
