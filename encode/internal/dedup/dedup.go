@@ -15,9 +15,11 @@
 //   - a name with one definition means that definition everywhere;
 //   - a name without definition stays a declaration;
 //   - a name with several definitions means in each unit the one of that unit.
-//     A class from which such a name can be reached is split into variants, one
-//     for each meaning. A unit without definition of its own goes along with the
-//     variant of the others, as the linkers of BTF before this one have it.
+//     Units that have such definitions in common and do not contradict each other
+//     are taken for one program, and share what they know. A class from which
+//     such a name can be reached is split into variants, one for each meaning. A
+//     unit without definition of its own goes along with the variant of the
+//     others, as the linkers of BTF before this one have it.
 //
 // What results is the coarsest partition: two types are one exactly if no path
 // of references from them tells them apart. It depends neither on the order in

@@ -18,8 +18,12 @@ type Graph struct {
 	split   *split  // nil if every name has one meaning
 }
 
-// ErrFull says that there are more different types than a Table can number.
-var ErrFull = errors.New("too many different types or names")
+// Errors of Resolve: there are more different types than a Table can number, or
+// more names of several definitions than can be told apart in reasonable time.
+var (
+	ErrFull      = errors.New("too many different types or names")
+	ErrAmbiguous = errors.New("too many names have several definitions")
+)
 
 // Resolve settles what names mean. All units must have been committed; nothing
 // may be interned from now on.
@@ -31,7 +35,10 @@ func (t *Table) Resolve() (*Graph, error) {
 	seen := t.seen()
 	ambiguous := g.define(seen)
 	if len(ambiguous) > 0 || t.hasPrivate() {
-		g.split = newSplit(g, ambiguous)
+		var err error
+		if g.split, err = newSplit(g, ambiguous); err != nil {
+			return nil, err
+		}
 	}
 	g.list(seen)
 	return g, nil
@@ -171,7 +178,7 @@ func (g *Graph) Node(c Class, scope int) Node {
 		return 0
 	}
 	if g.split != nil {
-		return g.split.node(c, scope)
+		return g.split.node(c, g.split.program[scope])
 	}
 	if m := g.meaning[c]; m != 0 {
 		return Node(m)
@@ -198,7 +205,7 @@ func (g *Graph) Base(n Node) Class {
 	c := Class(n)
 	if g.split != nil {
 		if v, ok := g.split.isVariant(n); ok {
-			if g.split.variants[v].scope != 0 {
+			if g.split.variants[v].program != 0 {
 				return 0
 			}
 			c = g.split.variants[v].class

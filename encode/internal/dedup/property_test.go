@@ -11,17 +11,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// program makes units as headers and sources would: structs have names of a
+// sources makes units as headers and sources would: structs have names of a
 // small set and up to three definitions, of which each unit sees one.
-type program struct {
+type sources struct {
 	r       *rand.Rand
 	names   int
 	defs    [][]string // by name, by definition: what follows "struct name"
 	declare bool       // units may lack definitions
 }
 
-func newProgram(seed uint64, declare bool) *program {
-	p := &program{r: rand.New(rand.NewPCG(seed, 1)), declare: declare}
+func newSources(seed uint64, declare bool) *sources {
+	p := &sources{r: rand.New(rand.NewPCG(seed, 1)), declare: declare}
 	p.names = 2 + p.r.IntN(5)
 	for range p.names {
 		var defs []string
@@ -39,7 +39,7 @@ func newProgram(seed uint64, declare bool) *program {
 
 // member returns the type of a member, with %s-like references by letter: s0 is
 // struct 0, p… a pointer to what follows, i an int.
-func (p *program) member() string {
+func (p *sources) member() string {
 	switch p.r.IntN(5) {
 	case 0:
 		return "i"
@@ -53,7 +53,7 @@ func (p *program) member() string {
 }
 
 // unit writes a unit in an order of its own.
-func (p *program) unit() string {
+func (p *sources) unit() string {
 	numbers := make(map[string]int)
 	var out, todo []string
 	number := func(ref string) int {
@@ -102,7 +102,7 @@ func (p *program) unit() string {
 // path tells them apart. Units define all that they refer to.
 func TestCoarsest(t *testing.T) {
 	for seed := range uint64(300) {
-		p := newProgram(seed, false)
+		p := newSources(seed, false)
 		var units []string
 		for range 1 + p.r.IntN(6) {
 			units = append(units, p.unit())
@@ -207,7 +207,7 @@ func newReference(t *testing.T, units []string) *reference {
 // that have to be matched to one of several definitions.
 func TestOrder(t *testing.T) {
 	for seed := range uint64(100) {
-		p := newProgram(seed, true)
+		p := newSources(seed, true)
 		var units []string
 		for range 2 + p.r.IntN(5) {
 			units = append(units, p.unit())
@@ -292,7 +292,7 @@ func hashText(s string) uint64 {
 func FuzzUnit(f *testing.F) {
 	f.Add(uint64(1), uint64(2))
 	f.Fuzz(func(t *testing.T, a, b uint64) {
-		p, q := newProgram(a, true), newProgram(b, true)
+		p, q := newSources(a, true), newSources(b, true)
 		units := []string{p.unit(), q.unit(), p.unit(), q.unit()}
 		g := resolve(t, units...)
 		seen := make(map[string]bool)

@@ -2,13 +2,26 @@ package dedup
 
 import (
 	"encoding/binary"
+	"iter"
+	"math/bits"
 	"slices"
 )
 
 // bitset is a set of ambiguous names.
 type bitset []uint64
 
-func (b bitset) has(i int) bool { return i>>6 < len(b) && b[i>>6]&(1<<(i&63)) != 0 }
+// all yields the names, ascending.
+func (b bitset) all() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i, w := range b {
+			for ; w != 0; w &= w - 1 {
+				if !yield(i<<6 + bits.TrailingZeros64(w)) {
+					return
+				}
+			}
+		}
+	}
+}
 
 func (b bitset) key() string {
 	var key []byte
@@ -18,13 +31,17 @@ func (b bitset) key() string {
 	return string(key)
 }
 
+// maxReach bounds the product of ambiguous names and different sets of them. A
+// kernel with Rust comes to a third of a million.
+const maxReach = 1 << 30
+
 // findReach finds for each class the ambiguous names that can be reached from
 // it, whatever the bindings: a set for each strongly connected component.
-func (s *split) findReach(ambiguous map[Class][]Class) {
+func (s *split) findReach(ambiguous map[Class][]Class) error {
 	s.reach = make([]uint32, s.bound)
 	s.sets = []bitset{nil}
 	if len(s.ambiguous) == 0 {
-		return
+		return nil
 	}
 	r := reacher{
 		split: s, defs: ambiguous, numbers: map[string]uint32{"": 0},
@@ -35,50 +52,50 @@ func (s *split) findReach(ambiguous map[Class][]Class) {
 		if yes && r.index[c] == 0 {
 			r.visit(Class(c))
 		}
+		if r.tooMany() {
+			return ErrAmbiguous
+		}
 	}
+	return nil
 }
 
 // ancestors marks the classes from which one of the given can be reached, if
 // byName is set also by way of the definitions of names.
 func (s *split) ancestors(of []Class, byName bool) []bool {
+	type link struct {
+		from Class
+		next uint32 // index + 1 of another link to the same class
+	}
+	links := make([]link, 0, s.bound)
+	to := make([]uint32, s.bound) // by class: index + 1 of a link to it
+	var list []Class
+	for c := range s.table.all() {
+		if m := s.g.meaning[c]; m == 0 {
+			list = refs(list[:0], s.table.class(c).words)
+		} else if list = list[:0]; byName {
+			list = append(list, m)
+		}
+		for _, d := range list {
+			links = append(links, link{c, to[d]})
+			to[d] = uint32(len(links))
+		}
+	}
 	marked := make([]bool, s.bound)
+	todo := slices.Clone(of)
 	for _, c := range of {
 		marked[c] = true
 	}
-	for changed := true; changed; {
-		changed = false
-		for c := range s.table.all() {
-			if !marked[c] && s.refersTo(c, marked, byName) {
-				marked[c] = true
-				changed = true
+	for len(todo) > 0 {
+		c := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for i := to[c]; i != 0; i = links[i-1].next {
+			if from := links[i-1].from; !marked[from] {
+				marked[from] = true
+				todo = append(todo, from)
 			}
 		}
 	}
 	return marked
-}
-
-func (s *split) refersTo(c Class, marked []bool, byName bool) bool {
-	if m := s.g.meaning[c]; m != 0 {
-		return byName && marked[m]
-	}
-	words := s.table.class(c).words
-	switch k := Kind(words[0] >> kindShift & kindMask); k {
-	case Ptr, Const, Volatile, Restrict, Typedef, TypeTag, Array, DeclTag:
-		return marked[words[2]]
-	case Struct, Union:
-		for i := 4; i < len(words); i += 3 {
-			if marked[words[i]] {
-				return true
-			}
-		}
-	case FuncProto:
-		for i := 2; i < len(words); i += 2 {
-			if marked[words[i]] {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // reacher is Tarjan's algorithm for strongly connected components, without
@@ -102,9 +119,11 @@ type call struct {
 
 const closed = ^uint32(0) // low of a class whose component is known
 
+func (r *reacher) tooMany() bool { return len(r.split.sets)*len(r.ambiguous) > maxReach }
+
 func (r *reacher) visit(c Class) {
 	r.enter(c)
-	for len(r.calls) > 0 {
+	for len(r.calls) > 0 && !r.tooMany() {
 		top := &r.calls[len(r.calls)-1]
 		if len(top.refs) == 0 {
 			r.leave()

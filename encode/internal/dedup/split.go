@@ -10,10 +10,10 @@ import (
 
 // split splits the classes from which a name of several meanings can be reached.
 //
-// A unit binds each ambiguous name to its own definition, or to none. What a
-// class is in a unit depends on the bindings of the names reachable from the
-// class, and on nothing else: these are its pattern. Classes reach few names and
-// units bind few, so patterns are few too.
+// A program binds each ambiguous name to one definition, or to none. What a class
+// is in a program depends on the bindings of the names reachable from the class,
+// and on nothing else: these are its pattern. Programs are few, so patterns are
+// few too.
 type split struct {
 	g     *Graph
 	table *Table
@@ -21,12 +21,15 @@ type split struct {
 
 	ambiguous []Class       // names of several meanings
 	number    map[Class]int // of an ambiguous name in that list
-	bindings  [][]binding   // by unit, ascending by name
-	reach     []uint32      // by class: the set of ambiguous names it reaches, 0 for none
-	sets      []bitset      // by the numbers in reach
+	defs      []definition  // of the ambiguous names, by name
+	programs  []*program
+	program   []int    // by unit
+	reach     []uint32 // by class: the set of ambiguous names it reaches, 0 for none
+	sets      []bitset // by the numbers in reach
 	patterns  map[string]uint32
-	contents  []string          // of patterns: pairs of name and class
-	memo      map[uint64]uint32 // pattern of unit and set
+	contents  [][]uint32        // of patterns: definitions, ascending
+	memo      map[uint64]uint32 // pattern of program and set
+	extends   map[uint64]bool   // of pairs of patterns
 
 	variants []variant
 	find     map[uint64]uint32 // variant of class and pattern
@@ -34,28 +37,22 @@ type split struct {
 	same     map[Node]Node // what was merged into what
 }
 
-// binding is what a name means in a unit.
-type binding struct {
-	name int // in ambiguous
-	def  Class
-}
-
 // variant is a class under a pattern.
 type variant struct {
 	class   Class
 	pattern uint32
-	scope   int    // a unit where it occurs: the first
+	program int    // a program where it occurs: the first
 	order   uint64 // of the first place
 	units   int    // in how many it occurs
 	goes    uint32 // along with this variant, itself if it stands alone
 }
 
 // newSplit splits what ambiguous names and private references require.
-func newSplit(g *Graph, ambiguous map[Class][]Class) *split {
+func newSplit(g *Graph, ambiguous map[Class][]Class) (*split, error) {
 	s := &split{
 		g: g, table: g.table, bound: int(g.table.bound()), number: make(map[Class]int),
 		patterns: make(map[string]uint32), memo: make(map[uint64]uint32),
-		find: make(map[uint64]uint32), byClass: make(map[Class][]uint32), same: make(map[Node]Node),
+		extends: make(map[uint64]bool), find: make(map[uint64]uint32), byClass: make(map[Class][]uint32), same: make(map[Node]Node),
 	}
 	s.ambiguous = slices.SortedFunc(maps.Keys(ambiguous), func(a, b Class) int {
 		return bytes.Compare(s.nameOf(a), s.nameOf(b))
@@ -63,12 +60,15 @@ func newSplit(g *Graph, ambiguous map[Class][]Class) *split {
 	for i, name := range s.ambiguous {
 		s.number[name] = i
 	}
-	s.bind(ambiguous)
-	s.findReach(ambiguous)
+	s.define(ambiguous)
+	s.join()
+	if err := s.findReach(ambiguous); err != nil {
+		return nil, err
+	}
 	s.makeVariants()
 	s.settle()
 	s.refine()
-	return s
+	return s, nil
 }
 
 // nameOf returns the kind and name of a name-only class as one key.
@@ -77,73 +77,65 @@ func (s *split) nameOf(c Class) []byte {
 	return append([]byte{byte(words[0] >> kindShift)}, s.table.Bytes(Name(words[1]))...)
 }
 
-// bind finds what the ambiguous names mean in each unit. Of several definitions
-// in one unit the first counts; only declarations refer to these by name.
-func (s *split) bind(ambiguous map[Class][]Class) {
-	named := make(map[Class]int)
-	for name, defs := range ambiguous {
-		for _, def := range defs {
-			named[def] = s.number[name]
+// pattern returns the bindings in a program of the names in a set.
+func (s *split) pattern(p int, set uint32) uint32 {
+	key := uint64(p)<<32 | uint64(set)
+	if n, ok := s.memo[key]; ok {
+		return n
+	}
+	var content []uint32
+	for n := range s.sets[set].all() {
+		if d := s.programs[p].means[n]; d != 0 {
+			content = append(content, d-1)
 		}
 	}
-	s.bindings = make([][]binding, len(s.table.scopes))
-	for u, scope := range s.table.scopes {
-		var list []binding
-		for _, c := range scope.classes {
-			if n, ok := named[c]; ok && !slices.ContainsFunc(list, func(b binding) bool { return b.name == n }) {
-				list = append(list, binding{n, c})
-			}
-		}
-		slices.SortFunc(list, func(a, b binding) int { return cmp.Compare(a.name, b.name) })
-		s.bindings[u] = list
+	text := make([]byte, 0, 4*len(content))
+	for _, d := range content {
+		text = binary.LittleEndian.AppendUint32(text, d)
 	}
-}
-
-// pattern returns the bindings in a unit of the names in a set.
-func (s *split) pattern(unit int, set uint32) uint32 {
-	key := uint64(unit)<<32 | uint64(set)
-	if p, ok := s.memo[key]; ok {
-		return p
-	}
-	var content []byte
-	for _, b := range s.bindings[unit] {
-		if s.sets[set].has(b.name) {
-			content = binary.LittleEndian.AppendUint32(content, uint32(b.name))
-			content = binary.LittleEndian.AppendUint32(content, uint32(b.def))
-		}
-	}
-	p, ok := s.patterns[string(content)]
+	n, ok := s.patterns[string(text)]
 	if !ok {
-		p = uint32(len(s.contents))
-		s.patterns[string(content)] = p
-		s.contents = append(s.contents, string(content))
+		n = uint32(len(s.contents))
+		s.patterns[string(text)] = n
+		s.contents = append(s.contents, content)
 	}
-	s.memo[key] = p
-	return p
+	s.memo[key] = n
+	return n
 }
 
 // makeVariants finds which classes occur under which patterns.
 func (s *split) makeVariants() {
-	for u, scope := range s.table.scopes {
-		for i, c := range scope.classes {
-			set := s.reach[c]
-			if set == 0 || s.table.class(c).kind() > Enum64 {
-				continue
+	at := make([]uint32, s.bound) // by class: variant + 1, of the program
+	for p, program := range s.programs {
+		clear(at)
+		for _, u := range program.units {
+			for i, c := range s.table.scopes[u].classes {
+				if at[c] == 0 {
+					set := s.reach[c]
+					if set == 0 || s.table.class(c).kind() > Enum64 {
+						continue
+					}
+					at[c] = s.variant(c, s.pattern(p, set), p) + 1
+				}
+				v := &s.variants[at[c]-1]
+				v.order = min(v.order, uint64(u)<<32|uint64(i))
+				v.units++
 			}
-			p := s.pattern(u, set)
-			key := uint64(c)<<32 | uint64(p)
-			v, ok := s.find[key]
-			if !ok {
-				v = uint32(len(s.variants))
-				s.find[key] = v
-				s.byClass[c] = append(s.byClass[c], v)
-				s.variants = append(s.variants, variant{
-					class: c, pattern: p, scope: u, order: uint64(u)<<32 | uint64(i), goes: v,
-				})
-			}
-			s.variants[v].units++
 		}
 	}
+}
+
+// variant returns the variant of a class under a pattern.
+func (s *split) variant(c Class, pattern uint32, p int) uint32 {
+	key := uint64(c)<<32 | uint64(pattern)
+	v, ok := s.find[key]
+	if !ok {
+		v = uint32(len(s.variants))
+		s.find[key] = v
+		s.byClass[c] = append(s.byClass[c], v)
+		s.variants = append(s.variants, variant{class: c, pattern: pattern, program: p, order: nowhere, goes: v})
+	}
+	return v
 }
 
 // settle has a struct or union whose pattern leaves names open go along with a
@@ -158,15 +150,14 @@ func (s *split) settle() {
 			continue
 		}
 		for _, v := range list {
-			open := s.contents[s.variants[v].pattern]
 			if base := list[0]; s.inBase(base) {
-				if v == base || extends(open, s.contents[s.variants[base].pattern]) {
+				if v == base || s.binds(v, base) {
 					s.variants[v].goes = base
 					continue
 				}
 			}
 			for _, w := range list {
-				if extends(s.contents[s.variants[w].pattern], open) {
+				if s.binds(w, v) {
 					s.variants[v].goes = w
 					break
 				}
@@ -176,19 +167,30 @@ func (s *split) settle() {
 }
 
 // inBase reports whether variant v is a type of the base.
-func (s *split) inBase(v uint32) bool { return s.table.base != nil && s.variants[v].scope == 0 }
+func (s *split) inBase(v uint32) bool { return s.table.base != nil && s.variants[v].program == 0 }
 
-// extends reports whether more binds all that less does, and others.
-func extends(more, less string) bool {
+// binds reports whether variant v binds all that w does, and others.
+func (s *split) binds(v, w uint32) bool {
+	key := uint64(s.variants[v].pattern)<<32 | uint64(s.variants[w].pattern)
+	yes, ok := s.extends[key]
+	if !ok {
+		yes = extends(s.contents[s.variants[v].pattern], s.contents[s.variants[w].pattern])
+		s.extends[key] = yes
+	}
+	return yes
+}
+
+// extends reports whether more has all that less has, and others. Both ascend.
+func extends(more, less []uint32) bool {
 	if len(more) <= len(less) {
 		return false
 	}
-	for ; len(less) > 0; less = less[8:] {
-		for ; len(more) >= 8 && more[:8] != less[:8]; more = more[8:] {
-		}
-		if len(more) < 8 {
+	for _, d := range less {
+		i, ok := slices.BinarySearch(more, d)
+		if !ok {
 			return false
 		}
+		more = more[i+1:]
 	}
 	return true
 }
@@ -196,70 +198,10 @@ func extends(more, less string) bool {
 // compare ranks variants of one class, by nothing that depends on the order of
 // the units.
 func (s *split) compare(a, b *variant) int {
-	if s.table.base != nil && (a.scope == 0) != (b.scope == 0) {
-		return cmp.Compare(a.scope, b.scope)
+	if s.table.base != nil && (a.program == 0) != (b.program == 0) {
+		return cmp.Compare(a.program, b.program)
 	}
-	if c := cmp.Compare(b.units, a.units); c != 0 {
-		return c
-	}
-	return cmp.Compare(s.describe(a.pattern), s.describe(b.pattern))
-}
-
-// describe spells a pattern so that it can be compared across runs.
-func (s *split) describe(p uint32) string {
-	content := []byte(s.contents[p])
-	var text []byte
-	for ; len(content) > 0; content = content[8:] {
-		text = binary.BigEndian.AppendUint32(text, binary.LittleEndian.Uint32(content))
-		text = s.table.describe(text, Class(binary.LittleEndian.Uint32(content[4:])))
-	}
-	return string(text)
-}
-
-// describe appends the words of c with its strings in place of their numbers
-// and, for what it refers to, only kinds and names.
-func (t *Table) describe(text []byte, c Class) []byte {
-	words := t.class(c).words
-	k := t.class(c).kind()
-	names, plain := layoutOf(k)
-	for i, w := range words {
-		switch {
-		case names(i):
-			text = append(append(text, t.Bytes(Name(w))...), 0)
-		case plain(i):
-			text = binary.BigEndian.AppendUint32(text, w)
-		case w != 0:
-			target := t.class(Class(w)).words
-			text = append(text, byte(target[0]>>kindShift))
-			if hasName(Kind(target[0] >> kindShift & kindMask)) {
-				text = append(append(text, t.Bytes(Name(target[1]))...), 0)
-			}
-		}
-	}
-	return text
-}
-
-// hasName reports whether the second word of a record is a name.
-func hasName(k Kind) bool { return k != Array && k != FuncProto && k != private }
-
-// layoutOf tells which words of a record of kind k are names, and which neither
-// names nor classes.
-func layoutOf(k Kind) (isName, isPlain func(i int) bool) {
-	switch k {
-	case Struct, Union:
-		return func(i int) bool { return i == 1 || i > 2 && i%3 == 0 }, func(i int) bool { return i == 0 || i%3 == 2 }
-	case FuncProto:
-		return func(i int) bool { return i > 2 && i%2 == 1 }, func(i int) bool { return i < 2 }
-	case Enum:
-		return func(i int) bool { return i == 1 || i > 2 && i%2 == 1 }, func(int) bool { return true }
-	case Enum64:
-		return func(i int) bool { return i == 1 || i > 2 && i%3 == 0 }, func(int) bool { return true }
-	case Array, private:
-		return func(int) bool { return false }, func(i int) bool { return i < 2 || k == private }
-	case Int, Float:
-		return func(i int) bool { return i == 1 }, func(int) bool { return true }
-	}
-	return func(i int) bool { return i == 1 }, func(i int) bool { return i != 2 }
+	return cmp.Or(cmp.Compare(b.units, a.units), slices.Compare(s.contents[a.pattern], s.contents[b.pattern]))
 }
 
 // isVariant reports whether n is a variant, and of which number.
@@ -274,16 +216,12 @@ func (s *split) class(n Node) Class {
 	return Class(n)
 }
 
-// node returns what a class of a unit became.
-func (s *split) node(c Class, unit int) Node {
+// node returns what a class became in a program.
+func (s *split) node(c Class, p int) Node {
 	for range 4 { // a name, its definition and a private reference at most
 		m := s.g.meaning[c]
 		if n, ok := s.number[c]; ok && m == 0 {
-			for _, b := range s.bindings[unit] {
-				if b.name == n {
-					m = b.def
-				}
-			}
+			m = s.meaningIn(p, n)
 		}
 		if m == 0 {
 			break
@@ -294,9 +232,9 @@ func (s *split) node(c Class, unit int) Node {
 	if set == 0 || len(s.byClass[c]) == 0 {
 		return s.final(Node(c))
 	}
-	v, ok := s.find[uint64(c)<<32|uint64(s.pattern(unit, set))]
+	v, ok := s.find[uint64(c)<<32|uint64(s.pattern(p, set))]
 	if !ok {
-		// The unit has no such type of its own and knows it by name only.
+		// The program has no such type of its own and knows it by name only.
 		v = s.byClass[c][0]
 	}
 	for s.variants[v].goes != v {
@@ -308,7 +246,7 @@ func (s *split) node(c Class, unit int) Node {
 // edge returns what n refers to by c.
 func (s *split) edge(n Node, c Class) Node {
 	if v, ok := s.isVariant(n); ok {
-		return s.node(c, s.variants[v].scope)
+		return s.node(c, s.variants[v].program)
 	}
 	if m := s.g.meaning[c]; m != 0 {
 		c = m
