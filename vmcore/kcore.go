@@ -3,8 +3,10 @@ package vmcore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
+	"sync"
 )
 
 // isKcore reports whether a file name is that of the running kernel's memory, in
@@ -16,6 +18,22 @@ func isKcore(name string) bool {
 	}
 	dir, base := filepath.Split(filepath.Clean(name))
 	return base == "kcore" && filepath.Base(dir) == "proc"
+}
+
+// oneAtATime is a file that takes one read at a time. /proc/kcore is one, though
+// nothing says so: the kernel copies memory through a page that belongs to the
+// open file (private_data in fs/proc/kcore.c), and of two reads at once each gets
+// pages of the other.
+type oneAtATime struct {
+	mu sync.Mutex
+	r  io.ReaderAt
+}
+
+// ReadAt implements [io.ReaderAt].
+func (f *oneAtATime) ReadAt(p []byte, off int64) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.r.ReadAt(p, off)
 }
 
 // sysInfo returns the VMCOREINFO of the running kernel from where it says that

@@ -34,11 +34,16 @@ func OpenSet(names []string, opts *Options) (*Dump, error) {
 			if err != nil {
 				return nil, err
 			}
-			files = append(files, fileAt{r: f, name: name})
 			closers = append(closers, f)
-			if files[len(files)-1].size, err = sizeOf(f); err != nil {
+			size, err := sizeOf(f)
+			if err != nil {
 				return nil, err
 			}
+			file := fileAt{r: f, size: size, name: name}
+			if isKcore(name) {
+				file.r = &oneAtATime{r: f}
+			}
+			files = append(files, file)
 		}
 		return newDump(files, opts)
 	}()
