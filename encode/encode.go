@@ -34,15 +34,15 @@ const (
 	VarsSplit            // those that the base lacks, and nothing else but types they need
 )
 
-// Arrays says what becomes of an array of several dimensions.
+// Arrays says what becomes of an array of several dimensions. What is split on a
+// base follows the base.
 type Arrays uint8
 
 const (
-	// ArraysFlat makes one dimension of them, as pahole did up to 1.31. What is
-	// split on a base follows the base.
-	ArraysFlat Arrays = iota
 	// ArraysNested keeps the dimensions, as pahole 1.32 does.
-	ArraysNested
+	ArraysNested Arrays = iota
+	// ArraysFlat makes one dimension of them, as pahole did up to 1.31.
+	ArraysFlat
 )
 
 // Features are the parts of BTF that kernels have learned to read over time.
@@ -127,7 +127,10 @@ func Encode(ctx context.Context, f *dwarf.File, opts *Options) (*Result, error) 
 		opts = &Options{}
 	}
 	c := &encoder{file: f, opts: opts, table: opts.Base.table()}
-	c.nested = opts.Arrays == ArraysNested || opts.Base != nil && opts.Base.nested
+	c.nested = opts.Arrays == ArraysNested
+	if opts.Base != nil {
+		c.nested = opts.Base.nested
+	}
 	c.selectUnits()
 	c.names = newNameCache(f, c.table, opts.KABIPrefix, c.total)
 	c.readSymbols()

@@ -143,7 +143,7 @@ func TestTypes(t *testing.T) {
 		"-gdwarf-4 -fdebug-types-section", "-gdwarf-5 -fdebug-types-section", "-gz=zlib", "-flto -flto-partition=none",
 	} {
 		t.Run(flags, func(t *testing.T) {
-			r := encodeFile(t, compile(t, strings.Contains(flags, "-flto"), flags, typesC), &Options{Features: DefaultFeatures(), Arrays: ArraysNested})
+			r := encodeFile(t, compile(t, strings.Contains(flags, "-flto"), flags, typesC), &Options{Features: DefaultFeatures()})
 			got := typeLines(t, r.BTF)
 			if os.Getenv("KDBG_UPDATE") != "" {
 				os.WriteFile("testdata/types.txt", []byte(strings.Join(got, "\n")), 0o666)
@@ -175,9 +175,9 @@ func TestOptions(t *testing.T) {
 		opts Options
 		want []string // lines that must be there
 	}{
-		{"none", Options{}, []string{"struct s 40 { d@0 double; matrix@64 [6]int; __kabi_hidden17@256 int; }", "enum wide 8 { W=0 }"}},
-		{"nested", Options{Arrays: ArraysNested}, []string{"struct s 40 { d@0 double; matrix@64 [2][3]int; __kabi_hidden17@256 int; }"}},
-		{"prefix", Options{KABIPrefix: "__kabi_hidden"}, []string{"struct s 40 { d@0 double; matrix@64 [6]int; __kabi_hidden@256 int; }"}},
+		{"none", Options{}, []string{"struct s 40 { d@0 double; matrix@64 [2][3]int; __kabi_hidden17@256 int; }", "enum wide 8 { W=0 }"}},
+		{"flat", Options{Arrays: ArraysFlat}, []string{"struct s 40 { d@0 double; matrix@64 [6]int; __kabi_hidden17@256 int; }"}},
+		{"prefix", Options{KABIPrefix: "__kabi_hidden"}, []string{"struct s 40 { d@0 double; matrix@64 [2][3]int; __kabi_hidden@256 int; }"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := encodeFile(t, compile(t, false, "", source), &test.opts)
@@ -282,7 +282,7 @@ func TestOffsets(t *testing.T) {
 	var first []string
 	for _, version := range []string{"-gdwarf-2 -gstrict-dwarf", "-gdwarf-3 -gstrict-dwarf", "-gdwarf-4", "-gdwarf-5"} {
 		name := compile(t, false, version, source)
-		r := encodeFile(t, name, &Options{Features: DefaultFeatures(), Arrays: ArraysNested})
+		r := encodeFile(t, name, &Options{Features: DefaultFeatures()})
 		if got := typeLines(t, r.BTF); first == nil {
 			first = got
 		} else if d := cmp.Diff(first, got); d != "" {

@@ -55,7 +55,7 @@ names, and are encoded side by side.`,
 	f.IntVarP(&e.opts.Encode.Jobs, "jobs", "j", 0, "use `N` threads; 0: one for each processor")
 	f.StringVar(&e.vars, "vars", "builtin", "variables: off, percpu, builtin (all), split (what the base lacks)")
 	f.BoolVar(&e.opts.Encode.VarsExtra, "vars-extra", false, "also statics of functions, aliases, and objects of assembly with a declaration in C")
-	f.StringVar(&e.arrays, "arrays", "flat", "arrays of several dimensions: flat or nested")
+	f.StringVar(&e.arrays, "arrays", "nested", "arrays of several dimensions: nested, or flat as pahole up to 1.31 made them")
 	f.StringVar(&e.features, "features", "default", "what else to encode, by the `NAMES` of pahole --btf_features")
 	f.StringVar(&e.langExclude, "lang-exclude", "rust", "leave out units in these `LANGUAGES`; the kernel refuses names of Rust")
 	f.StringVar(&e.opts.Encode.KABIPrefix, "kabi-prefix", "", "cut names that begin with `PREFIX` to it")
@@ -112,7 +112,7 @@ func (e *encodeFlags) options() (err error) {
 	case "nested":
 		o.Arrays = encode.ArraysNested
 	default:
-		return fmt.Errorf("arrays are flat or nested, not %q", e.arrays)
+		return fmt.Errorf("arrays are nested or flat, not %q", e.arrays)
 	}
 	return nil
 }
