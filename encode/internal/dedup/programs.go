@@ -47,17 +47,17 @@ func (s *split) define(ambiguous map[Class][]Class) {
 // ascending. Of several definitions of one name the first counts; only
 // declarations refer to these by name.
 func (s *split) bindings() [][]uint32 {
-	number := make(map[Class]uint32, len(s.defs))
+	number := make([]uint32, s.bound) // by class: definition + 1
 	for i, d := range s.defs {
-		number[d.class] = uint32(i)
+		number[d.class] = uint32(i) + 1
 	}
 	name := func(d uint32) int { return s.defs[d].name }
 	all := make([][]uint32, len(s.table.scopes))
 	for u, scope := range s.table.scopes {
 		var list []uint32
 		for _, c := range scope.classes {
-			if d, ok := number[c]; ok {
-				list = append(list, d)
+			if d := number[c]; d != 0 {
+				list = append(list, d-1)
 			}
 		}
 		slices.SortStableFunc(list, func(a, b uint32) int { return cmp.Compare(name(a), name(b)) })
