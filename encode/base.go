@@ -13,15 +13,23 @@ type Base struct {
 	ids    []rawbtf.ID // by class
 	index  rawbtf.ID   // the type of array indices
 	nested bool        // arrays keep their dimensions
-
-	names []dedup.Name // by string, while types are entered
 }
+
+// baseStrings are the strings of a base, as names of types.
+type baseStrings struct{ *rawbtf.Blob }
+
+func (s baseStrings) Find(text []byte) (uint32, bool) {
+	off, ok := s.Lookup(text)
+	return uint32(off), ok
+}
+
+func (s baseStrings) At(offset uint32) []byte { return s.NameBytes(rawbtf.Str(offset)) }
+func (s baseStrings) Size() uint32            { return s.StrEnd() }
 
 // NewBase indexes a BTF, which it keeps.
 func NewBase(blob *rawbtf.Blob) (*Base, error) {
-	b := &Base{blob: blob, types: dedup.NewTable()}
-	u := b.types.NewUnit(nil)
-	u.Reset(0, dedup.Entry(blob.End()))
+	b := &Base{blob: blob, types: dedup.NewTableOf(baseStrings{blob})}
+	u := b.types.NewBaseUnit(int(blob.End()), blob.MaxElements())
 	for id, t := range blob.All() {
 		b.enter(u, id, t)
 	}
@@ -29,7 +37,6 @@ func NewBase(blob *rawbtf.Blob) (*Base, error) {
 		return nil, err
 	}
 	u.Commit()
-	b.names = nil
 	if err := b.types.Freeze(); err != nil {
 		return nil, err
 	}
@@ -105,12 +112,4 @@ func (b *Base) enterElements(u *dedup.Unit, n int, t rawbtf.Type) {
 	}
 }
 
-func (b *Base) name(s rawbtf.Str) dedup.Name {
-	if n := len(b.names); int(s) >= n {
-		b.names = append(b.names, make([]dedup.Name, int(s)+int(s)/2+1-n)...)
-	}
-	if b.names[s] == 0 {
-		b.names[s] = b.types.Intern(b.blob.NameBytes(s))
-	}
-	return b.names[s]
-}
+func (b *Base) name(s rawbtf.Str) dedup.Name { return dedup.Name(b.blob.Canonical(s)) }

@@ -205,9 +205,8 @@ func TestSplit(t *testing.T) {
 			"struct s 8{p@0:ptr(struct l)}"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := NewTable()
-			u := b.NewUnit(nil)
-			u.Reset(0, 4096)
+			b := NewTableOf(section("\x00int\x00struct\x00node\x00"))
+			u := b.NewBaseUnit(4096, 0)
 			enter(t, u, test.base)
 			if err := u.Intern(); err != nil {
 				t.Fatal(err)
@@ -243,6 +242,47 @@ func TestSplit(t *testing.T) {
 				t.Error("(-want +got):\n" + d)
 			}
 		})
+	}
+}
+
+// section is strings, each between two NULs.
+type section string
+
+func (s section) Find(text []byte) (uint32, bool) {
+	i := strings.Index(string(s), "\x00"+string(text)+"\x00")
+	return uint32(i + 1), i >= 0
+}
+
+func (s section) At(offset uint32) []byte {
+	text, _, _ := strings.Cut(string(s[offset:]), "\x00")
+	return []byte(text)
+}
+
+func (s section) Size() uint32 { return uint32(len(s)) }
+
+// TestNamesOfSection gives the strings of a section the names that they have
+// there, and others names behind them, on a base and on what is split on it.
+func TestNamesOfSection(t *testing.T) {
+	b := NewTableOf(section("\x00int\x00node\x00"))
+	own := b.Intern([]byte("own"))
+	if err := b.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	s := NewSplit(b)
+	for _, test := range []struct {
+		text string
+		want func(Name) bool
+	}{
+		{"", func(n Name) bool { return n == 0 }},
+		{"int", func(n Name) bool { return n == 1 }},
+		{"node", func(n Name) bool { return n == 5 }},
+		{"own", func(n Name) bool { return n == own && n >= 10 }},
+		{"later", func(n Name) bool { return n > own && int(n) < s.NameBound() }},
+	} {
+		n := s.Intern([]byte(test.text))
+		if got := string(s.Bytes(n)); !test.want(n) || got != test.text || n != s.Intern([]byte(test.text)) {
+			t.Errorf("%q is name %d of %q", test.text, n, got)
+		}
 	}
 }
 

@@ -13,13 +13,15 @@ func (u *Unit) Intern() error {
 			u.narrow(n)
 		}
 	}
+	u.splitNames(u.looksDifferent) // spares most units a second round
 	for {
 		for n := range u.types {
 			if l := &u.types[n]; l.class == 0 && l.kind != Alias {
 				u.intern(n)
 			}
 		}
-		if u.err != nil || !u.splitNames() {
+		isDifferent := func(a, b *local) bool { return a.class != b.class }
+		if u.err != nil || !u.splitNames(isDifferent) {
 			return u.err
 		}
 	}
@@ -52,52 +54,72 @@ func (u *Unit) narrow(n int) {
 	}
 }
 
-// splitNames looks for names that the unit itself gives several definitions,
+// splitNames looks for names that the unit itself gives different definitions,
 // local types of functions as a rule. References to these cannot be made by
 // name. It reports whether there were any more; then all classes are void.
-func (u *Unit) splitNames() bool {
+func (u *Unit) splitNames(different func(a, b *local) bool) bool {
 	u.pass++
 	found := false
 	for n := range u.types {
-		l := &u.types[n]
-		k := l.kind.namer()
-		if k == 0 || l.name == 0 || l.flags&isPrivate != 0 || l.declares() {
-			continue
-		}
-		if u.meet(l.edge, l.class) != l.class {
-			u.privatize(k, l.name)
-			found = true
+		if name := u.defines(n); name != 0 {
+			m := u.meet(name, uint32(n))
+			if m.local != uint32(n) && !m.split && different(&u.types[m.local], &u.types[n]) {
+				m.split, found = true, true
+			}
 		}
 	}
-	if found {
-		u.priv = u.priv[:0]
-		for n := range u.types {
-			u.types[n].class, u.types[n].edge = 0, 0
-		}
+	if !found {
+		return false
 	}
-	return found
-}
-
-// privatize has references to all definitions of a name made to each of them.
-func (u *Unit) privatize(k Kind, name Name) {
+	u.priv = u.priv[:0]
 	for n := range u.types {
-		if l := &u.types[n]; l.name == name && l.kind.namer() == k && !l.declares() {
-			l.flags |= isPrivate
+		if name := u.defines(n); name != 0 && u.means[name].split {
+			u.types[n].flags |= isPrivate
 		}
+		u.types[n].class, u.types[n].edge = 0, 0
 	}
+	return true
 }
 
-// meet says that a name has a definition, and returns the first that it had in
-// this pass.
-func (u *Unit) meet(name, def Class) Class {
+// defines returns the name-only class that type number n is a definition of, 0 if
+// it is none or references are not made by it any more.
+func (u *Unit) defines(n int) Class {
+	l := &u.types[n]
+	k := l.kind.namer()
+	if k == 0 || l.name == 0 || l.flags&isPrivate != 0 || l.declares() {
+		return 0
+	}
+	return u.nameClass(k, l.name)
+}
+
+// meet returns what is known of a name that type number n defines.
+func (u *Unit) meet(name Class, n uint32) *meaning {
 	if int(name) >= len(u.means) {
 		u.means = append(u.means, make([]meaning, int(name)+int(name)/2-len(u.means))...)
 	}
 	m := &u.means[name]
 	if m.pass != u.pass {
-		*m = meaning{u.pass, def}
+		*m = meaning{pass: u.pass, local: n}
 	}
-	return m.def
+	return m
+}
+
+// looksDifferent reports whether two types surely differ, before anything is
+// known of what they refer to.
+func (u *Unit) looksDifferent(a, b *local) bool {
+	const shape = isFlag | isBitfields
+	if a.kind != b.kind || a.size != b.size || (a.flags^b.flags)&shape != 0 {
+		return true
+	}
+	i, j := a.head, b.head
+	for i != 0 && j != 0 {
+		c, d := &u.children[i-1], &u.children[j-1]
+		if c.Lo != d.Lo || c.Hi != d.Hi || (c.Name|d.Name)&deferred == 0 && c.Name != d.Name {
+			return true
+		}
+		i, j = c.next, d.next
+	}
+	return i != j
 }
 
 // Class returns the class of the type at e. A type that the unit does not have is
@@ -191,7 +213,7 @@ func (u *Unit) edge(n int) Class {
 	case k != 0 && l.flags&isPrivate != 0:
 		l.edge = u.private(n)
 	case k != 0 && l.name != 0:
-		l.edge = u.unaryRecord(unaryStruct+int(k-structName), k, uint32(l.name), 0)
+		l.edge = u.nameClass(k, l.name)
 	case l.flags&isBusy != 0:
 		// A cycle that no name cuts: typedefs of typedefs, in no language but in
 		// files made to break readers.
@@ -206,6 +228,12 @@ func (u *Unit) edge(n int) Class {
 		u.intern(n)
 	}
 	return u.types[n].edge
+}
+
+// nameClass returns the class that refers to a type of a name. k is a name-only
+// kind.
+func (u *Unit) nameClass(k Kind, name Name) Class {
+	return u.unaryRecord(unaryStruct+int(k-structName), k, uint32(name), 0)
 }
 
 // private returns a class that refers to type number n of this unit alone.
@@ -226,7 +254,11 @@ func (u *Unit) unaryRecord(index int, k Kind, name, ref uint32) Class {
 	at := name | ref // one of them is 0
 	list := u.unary[index]
 	if int(at) >= len(list) {
-		list = append(list, make([]Class, int(at)+int(at)/2+1-len(list))...)
+		known := int(u.table.first)
+		if name != 0 {
+			known = int(u.table.names.first)
+		}
+		list = append(list, make([]Class, max(int(at)+int(at)/2+1, known)-len(list))...)
 		u.unary[index] = list
 	}
 	if list[at] == 0 {
@@ -251,6 +283,9 @@ func (u *Unit) finishElements(base, size int) Class {
 	words := u.words[base:]
 	u.words = u.words[:base]
 	hash := hashWords(words)
+	if len(u.cache) == 0 {
+		return u.table.intern(words, hash)
+	}
 	slots := u.cache[hash&uint64(len(u.cache)/cacheProbe-1)*cacheProbe:][:cacheProbe]
 	tag := uint32(hash >> 32)
 	for i := range slots {

@@ -10,11 +10,20 @@ const (
 	nameChunk  = 1 << 12 // bytes of names allocated at once
 )
 
+// Strings is a section of strings, such as a BTF has. The offset of a string is
+// its Name. All methods are called concurrently.
+type Strings interface {
+	Find(s []byte) (offset uint32, ok bool)
+	At(offset uint32) []byte
+	Size() uint32 // above every offset
+}
+
 // names interns strings, concurrently.
 type names struct {
 	seed   maphash.Seed
-	base   *names // looked in first; no longer written
-	first  uint32 // where numbering goes on from base
+	fixed  Strings // looked in first, if there are any
+	base   *names  // then this; no longer written
+	first  uint32  // where numbering goes on from these
 	shards [nameShards]nameShard
 }
 
@@ -30,11 +39,13 @@ type nameSlot struct {
 	id   uint32 // index in list + 1
 }
 
-func newNames(base *names) *names {
-	n := &names{base: base, seed: maphash.MakeSeed()}
+func newNames(fixed Strings, base *names) *names {
+	n := &names{fixed: fixed, base: base, seed: maphash.MakeSeed()}
+	if fixed != nil {
+		n.first = fixed.Size()
+	}
 	if base != nil {
-		n.seed = base.seed
-		n.first = base.bound()
+		n.fixed, n.seed, n.first = base.fixed, base.seed, base.bound()
 	}
 	return n
 }
@@ -44,6 +55,11 @@ func newNames(base *names) *names {
 func (n *names) intern(s []byte) (id Name, ok bool) {
 	if len(s) == 0 {
 		return 0, true
+	}
+	if n.fixed != nil {
+		if off, ok := n.fixed.Find(s); ok {
+			return Name(off), true
+		}
 	}
 	hash := maphash.Bytes(n.seed, s)
 	if n.base != nil {
@@ -69,7 +85,7 @@ func (n *names) intern(s []byte) (id Name, ok bool) {
 	return n.number(sh.add(sh.chunk[at:len(sh.chunk):len(sh.chunk)], uint32(hash>>32)), k), true
 }
 
-// find looks a string up without entering it.
+// find looks a string up, but not in fixed, without entering it.
 func (n *names) find(s []byte, hash uint64) Name {
 	if n.base != nil {
 		if id := n.base.find(s, hash); id != 0 {
@@ -93,6 +109,9 @@ func (n *names) bound() uint32 {
 	for i := range n.shards {
 		most = max(most, n.shards[i].list.n)
 	}
+	if most == 0 {
+		return n.first
+	}
 	return n.first + uint32(most+1)*nameShards
 }
 
@@ -102,7 +121,10 @@ func (n *names) bytes(id Name) []byte {
 		return nil
 	}
 	if uint32(id) < n.first {
-		return n.base.bytes(id)
+		if n.base != nil {
+			return n.base.bytes(id)
+		}
+		return n.fixed.At(uint32(id))
 	}
 	rel := uint32(id) - n.first
 	return *n.shards[rel%nameShards].list.at(rel/nameShards - 1)

@@ -99,13 +99,19 @@ type scope struct {
 type privateRef struct{ from, to Class }
 
 // NewTable returns an empty Table.
-func NewTable() *Table { return &Table{names: newNames(nil), scopes: make([]scope, 1)} }
+func NewTable() *Table { return NewTableOf(nil) }
+
+// NewTableOf returns an empty Table that has the strings of a section for names.
+// strings may be nil.
+func NewTableOf(strings Strings) *Table {
+	return &Table{names: newNames(strings, nil), scopes: make([]scope, 1)}
+}
 
 // NewSplit returns a Table for what is split on base: what the base has is not
 // entered again. The base must be frozen and is not changed, so that many can
 // share it.
 func NewSplit(base *Table) *Table {
-	return &Table{base: base, names: newNames(base.names), first: base.bound(), scopes: base.scopes[:1:1]}
+	return &Table{base: base, names: newNames(nil, base.names), first: base.bound(), scopes: base.scopes[:1:1]}
 }
 
 // Intern returns the name of s, which is copied if it is new.

@@ -13,7 +13,7 @@ type Unit struct {
 	slots    []uint32 // by entry>>slotShift: number in types of the last type there
 	words    []uint32 // records being put together, innermost last
 
-	cache  []cacheSlot
+	cache  []cacheSlot       // none for a base, whose types are all different
 	misses int               // of the cache since it grew
 	raw    []uint32          // chunk of words with deferred names, for the cache
 	unary  [numUnary][]Class // by what they refer to: records of that and nothing else
@@ -26,10 +26,11 @@ type Unit struct {
 	err    error
 }
 
-// meaning is the definition that a name was found to have in a pass.
+// meaning is what a pass found of the definitions of a name.
 type meaning struct {
-	pass uint32
-	def  Class
+	pass  uint32
+	local uint32 // number in types of the first
+	split bool   // another differs
 }
 
 // local is a type of the unit.
@@ -105,6 +106,16 @@ const (
 // are none.
 func (t *Table) NewUnit(names func(ref uint32) Name) *Unit {
 	return &Unit{table: t, names: names, cache: make([]cacheSlot, minCache)}
+}
+
+// NewBaseUnit returns the only Unit of a base, with room for its types and their
+// children.
+func (t *Table) NewBaseUnit(types, children int) *Unit {
+	u := &Unit{
+		table: t, types: make([]local, 0, types), children: make([]child, 0, children), means: make([]meaning, 2*types),
+	}
+	u.Reset(0, Entry(types))
+	return u
 }
 
 // Reset empties u for the unit of the given number, whose entries are below end.

@@ -1,6 +1,7 @@
 package rawbtf
 
 import (
+	"bytes"
 	"fmt"
 	"hash/maphash"
 	"iter"
@@ -21,9 +22,11 @@ type Blob struct {
 	first  ID
 	str0   uint32
 	at     []uint32 // where each type lies in types
+	elems  int      // elements of all types
 
 	indexOnce sync.Once
 	tab       strtab
+	repeats   bool // a string is there twice
 }
 
 // header is the header of a BTF; offsets count from its end.
@@ -57,7 +60,7 @@ func Parse(raw []byte, base *Blob) (*Blob, error) {
 		if b.order != base.order {
 			return nil, &FormatError{0, "its byte order is not that of its base"}
 		}
-		b.first, b.str0 = base.End(), base.strEnd()
+		b.first, b.str0 = base.End(), base.StrEnd()
 	}
 	return b, b.indexTypes()
 }
@@ -164,11 +167,14 @@ func (b *Blob) First() ID { return b.first }
 // End returns the ID after the last: the number of types, base and void included.
 func (b *Blob) End() ID { return b.first + ID(len(b.at)) }
 
+// MaxElements returns a number that the elements of all types do not exceed.
+func (b *Blob) MaxElements() int { return (len(b.types) - recordSize*len(b.at)) / 8 }
+
 // HasLayout reports whether there is a layout section.
 func (b *Blob) HasLayout() bool { return len(b.layout) > 0 }
 
-// strEnd is the offset that the strings of a split BTF go on from.
-func (b *Blob) strEnd() uint32 { return b.str0 + uint32(len(b.strs)) }
+// StrEnd is the offset that the strings of a split BTF go on from.
+func (b *Blob) StrEnd() uint32 { return b.str0 + uint32(len(b.strs)) }
 
 // Name returns the string at s, "" if there is none.
 func (b *Blob) Name(s Str) string { return string(b.NameBytes(s)) }
@@ -185,7 +191,7 @@ func (b *Blob) NameBytes(s Str) []byte {
 }
 
 // validStr reports whether there is a string at s.
-func (b *Blob) validStr(s Str) bool { return uint32(s) < b.strEnd() && s <= maxStr || s == 0 }
+func (b *Blob) validStr(s Str) bool { return uint32(s) < b.StrEnd() && s <= maxStr || s == 0 }
 
 // Lookup returns the offset of a string of this BTF or its base.
 func (b *Blob) Lookup(name []byte) (Str, bool) {
@@ -193,6 +199,19 @@ func (b *Blob) Lookup(name []byte) (Str, bool) {
 		return 0, true
 	}
 	return b.findStr(name, maphash.Bytes(seed, name))
+}
+
+// Canonical returns the offset that Lookup has for the string at s, which other
+// offsets may have too. Most BTF has each string once.
+func (b *Blob) Canonical(s Str) Str {
+	b.index()
+	if off := uint32(s) - b.str0; !b.repeats && off-1 < uint32(len(b.strs)) && b.strs[off-1] == 0 {
+		return s
+	}
+	if c, ok := b.Lookup(b.NameBytes(s)); ok {
+		return c
+	}
+	return s
 }
 
 func (b *Blob) findStr(name []byte, hash uint64) (Str, bool) {
@@ -210,14 +229,17 @@ func (b *Blob) findStr(name []byte, hash uint64) (Str, bool) {
 // looked up in.
 func (b *Blob) index() {
 	b.indexOnce.Do(func() {
+		b.tab = newStrtab(bytes.Count(b.strs, []byte{0}))
 		for off := 0; off < len(b.strs); {
 			s := cstring(b.strs[off:])
 			if off+len(s) == len(b.strs) {
 				break // not ended by NUL
 			}
 			hash := maphash.Bytes(seed, s)
-			if _, ok := b.tab.find(b.strs, s, hash); !ok {
-				b.tab.add(b.strs, uint32(off), hash)
+			if _, ok := b.tab.find(b.strs, s, hash); ok {
+				b.repeats = true
+			} else {
+				b.tab.add(uint32(off), hash)
 			}
 			off += len(s) + 1
 		}

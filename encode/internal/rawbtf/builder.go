@@ -69,7 +69,7 @@ func NewBuilder(opts *BuilderOptions) *Builder {
 	if base := b.opts.Base; base != nil {
 		b.order = base.order
 		b.first = base.End()
-		b.str0 = base.strEnd()
+		b.str0 = base.StrEnd()
 		base.index() // now, so that builders in parallel share it
 	} else {
 		b.strs = append(b.strs, 0)
@@ -104,7 +104,7 @@ func (b *Builder) Str(s []byte) Str {
 		return 0
 	}
 	b.strs = append(append(b.strs, s...), 0)
-	b.tab.add(b.strs, off, hash)
+	b.tab.add(off, hash)
 	return Str(b.str0 + off)
 }
 

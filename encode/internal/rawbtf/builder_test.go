@@ -225,6 +225,34 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// TestCanonical finds one offset for a string that is there twice, or within
+// another.
+func TestCanonical(t *testing.T) {
+	b := NewBuilder(nil)
+	b.Int(b.String("int"), 4, Signed, 0, 32)
+	once, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.strs = append(b.strs, "lint\x00int\x00"...)
+	twice, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		raw     []byte
+		s, want Str
+	}{{once, 0, 0}, {once, 1, 1}, {once, 2, 2}, {once, 99, 0}, {twice, 1, 1}, {twice, 5, 5}, {twice, 6, 1}, {twice, 10, 1}} {
+		blob, err := Parse(test.raw, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := blob.Canonical(test.s); got != test.want {
+			t.Errorf("of %d bytes: the string at %d has offset %d, want %d", len(test.raw), test.s, got, test.want)
+		}
+	}
+}
+
 func TestBuilderLimits(t *testing.T) {
 	const big = 1 << 24
 	for _, test := range []struct {

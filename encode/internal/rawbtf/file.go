@@ -65,6 +65,9 @@ func ReadFile(name string, base *Blob) (*Blob, error) {
 // there. In a base that is not b's own, some of them almost surely begin within
 // a string, or are none.
 func (b *Blob) fitsBase() bool {
+	if b.base == nil {
+		return true
+	}
 	for _, t := range b.All() {
 		if !b.wholeName(t.Name) {
 			return false

@@ -236,7 +236,7 @@ func (v *verifier) checkStr(s Str, what string) bool {
 	if v.b.validStr(s) {
 		return true
 	}
-	v.fail("%s is at %#x, the strings end at %#x", what, uint32(s), v.b.strEnd())
+	v.fail("%s is at %#x, the strings end at %#x", what, uint32(s), v.b.StrEnd())
 	return false
 }
 
