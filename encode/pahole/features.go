@@ -32,7 +32,8 @@ var known = []struct {
 	{"reproducible_build", false, nil},
 	{"distilled_base", false, func(o *encode.Options) { o.DistilledBase = true }},
 	{"global_var", false, func(o *encode.Options) { o.Vars = encode.VarsBuiltin }},
-	{"split_var", false, func(o *encode.Options) { o.Vars = encode.VarsSplit }}, // kdbg's own
+	{"split_var", false, func(o *encode.Options) { o.Vars = encode.VarsSplit }}, // kdbg's own, and so is the next
+	{"extra_var", false, func(o *encode.Options) { o.VarsExtra = true }},
 	{"attributes", false, func(o *encode.Options) { o.Attributes = true }},
 	{"true_signature", false, func(o *encode.Options) { o.TrueSignature = true }},
 	{"layout", false, func(o *encode.Options) { o.Layout = true }},

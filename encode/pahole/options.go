@@ -146,7 +146,8 @@ Encode BTF from DWARF into FILE, as pahole does.
       --btf_base=FILE             what a module's BTF is split on
       --btf_features=LIST         what to encode; "default", and a + before the
                                   list, stand for the usual set; split_var is the
-                                  variables that the base does not list
+                                  variables that the base does not list,
+                                  extra_var those that pahole does not encode
       --btf_features_strict=LIST  the same; unknown names are an error
       --supported_btf_features    print the names
   -j, --jobs[=N]                  use N threads

@@ -6,8 +6,9 @@
 // work. Options with which pahole prints types are known, so that abbreviations
 // mean the same, and refused. Two things are better than there: a name in
 // --btf_features that is not known is said on standard error, and the exit
-// status is 0 only if what was asked for was done. One BTF feature is kdbg's own:
-// split_var, which a kernel's configuration finds by --supported_btf_features.
+// status is 0 only if what was asked for was done. Two BTF features are kdbg's own,
+// and a kernel's configuration finds them by --supported_btf_features: split_var,
+// and extra_var, which adds what has a second name, such as jiffies.
 package pahole
 
 import (
