@@ -13,22 +13,14 @@ type Base struct {
 	ids    []rawbtf.ID // by class
 	index  rawbtf.ID   // the type of array indices
 	nested bool        // arrays keep their dimensions
+
+	strings *baseStrings
 }
-
-// baseStrings are the strings of a base, as names of types.
-type baseStrings struct{ *rawbtf.Blob }
-
-func (s baseStrings) Find(text []byte) (uint32, bool) {
-	off, ok := s.Lookup(text)
-	return uint32(off), ok
-}
-
-func (s baseStrings) At(offset uint32) []byte { return s.NameBytes(rawbtf.Str(offset)) }
-func (s baseStrings) Size() uint32            { return s.StrEnd() }
 
 // NewBase indexes a BTF, which it keeps.
 func NewBase(blob *rawbtf.Blob) (*Base, error) {
-	b := &Base{blob: blob, types: dedup.NewTableOf(baseStrings{blob})}
+	b := &Base{blob: blob, strings: newBaseStrings(blob)}
+	b.types = dedup.NewTableOf(b.strings)
 	u := b.types.NewBaseUnit(int(blob.End()), blob.MaxElements())
 	for id, t := range blob.All() {
 		b.enter(u, id, t)
@@ -37,7 +29,7 @@ func NewBase(blob *rawbtf.Blob) (*Base, error) {
 		return nil, err
 	}
 	u.Commit()
-	if err := b.types.Freeze(); err != nil {
+	if err := u.Freeze(); err != nil {
 		return nil, err
 	}
 	b.ids = make([]rawbtf.ID, b.types.Bound())
@@ -112,4 +104,10 @@ func (b *Base) enterElements(u *dedup.Unit, n int, t rawbtf.Type) {
 	}
 }
 
-func (b *Base) name(s rawbtf.Str) dedup.Name { return dedup.Name(b.blob.Canonical(s)) }
+// name returns the name that the string at s is.
+func (b *Base) name(s rawbtf.Str) dedup.Name {
+	if n := b.strings.number(b.blob.Canonical(s)); n != 0 {
+		return dedup.Name(n)
+	}
+	return b.types.Intern(b.blob.NameBytes(s)) // none, or the end of another string
+}

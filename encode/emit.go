@@ -109,6 +109,9 @@ func (em *emitter) id(n dedup.Node) rawbtf.ID {
 
 // name returns the string of a name.
 func (em *emitter) name(n dedup.Name) rawbtf.Str {
+	if base := em.core.opts.Base; base != nil && uint32(n) < base.strings.Size() {
+		return base.strings.offset(uint32(n))
+	}
 	if n != 0 && em.strs[n] == 0 {
 		em.strs[n] = em.build.Str(em.core.table.Bytes(n))
 	}

@@ -212,7 +212,7 @@ func TestSplit(t *testing.T) {
 				t.Fatal(err)
 			}
 			u.Commit()
-			if err := b.Freeze(); err != nil {
+			if err := u.Freeze(); err != nil {
 				t.Fatal(err)
 			}
 			var want []string
@@ -265,7 +265,7 @@ func (s section) Size() uint32 { return uint32(len(s)) }
 func TestNamesOfSection(t *testing.T) {
 	b := NewTableOf(section("\x00int\x00node\x00"))
 	own := b.Intern([]byte("own"))
-	if err := b.Freeze(); err != nil {
+	if err := b.NewBaseUnit(0, 0).Freeze(); err != nil {
 		t.Fatal(err)
 	}
 	s := NewSplit(b)

@@ -124,16 +124,32 @@ func (t *Table) defines(c Class) Class {
 	return t.nameClass(k, Name(words[1]))
 }
 
-// Freeze makes t a base. All of it has to be in unit 0.
-func (t *Table) Freeze() error {
+// Freeze makes the table of a base out of its only unit, which has been committed
+// and is not used any more.
+func (u *Unit) Freeze() error {
+	t := u.table
 	if t.full.Load() {
 		return ErrFull
 	}
 	for i := range t.shards {
 		t.shards[i].forget()
 	}
+	t.unary = u.unary
+	for _, list := range t.unary {
+		for i, c := range list {
+			if c != 0 && t.class(c).dropped() {
+				list[i] = 0
+			}
+		}
+	}
 	g := &Graph{table: t, meaning: make([]Class, t.bound())}
-	t.ambiguous = g.define(t.seen())
+	var seen []Class // as Table.seen has it
+	for i, c := range t.scopes[0].classes {
+		if t.class(c).order.Load() == uint64(i) {
+			seen = append(seen, c)
+		}
+	}
+	t.ambiguous = g.define(seen)
 	t.meaning = g.meaning
 	t.freezeAlike(g)
 	return nil

@@ -252,6 +252,11 @@ func (u *Unit) private(n int) Class {
 // or a class. These are most of all records.
 func (u *Unit) unaryRecord(index int, k Kind, name, ref uint32) Class {
 	at := name | ref // one of them is 0
+	if base := u.table.base; base != nil && int(at) < len(base.unary[index]) {
+		if c := base.unary[index][at]; c != 0 {
+			return c
+		}
+	}
 	list := u.unary[index]
 	if int(at) >= len(list) {
 		known := int(u.table.first)

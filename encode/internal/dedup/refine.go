@@ -130,15 +130,14 @@ func (s *split) reachPrivate() map[Class]bool {
 func (t *Table) freezeAlike(g *Graph) {
 	s := &split{g: g, table: t, bound: int(t.bound())}
 	t.alike = make(map[uint64][]Class)
-	heads := make(map[[2]uint32]bool) // how their records begin, which tells most others apart
-	head := func(c Class) [2]uint32 { return [2]uint32(t.class(c).words) }
+	heads := make(map[head]bool)
 	for c := range s.reachPrivate() {
 		t.alike[hashWords(s.label(nil, c))] = nil
-		heads[head(c)] = true
+		heads[t.head(c)] = true
 	}
 	var words []uint32
 	for c := range t.own() {
-		if !heads[head(c)] {
+		if !heads[t.head(c)] {
 			continue
 		}
 		words = s.label(words[:0], c)
@@ -146,6 +145,18 @@ func (t *Table) freezeAlike(g *Graph) {
 			t.alike[hashWords(words)] = append(list, c)
 		}
 	}
+}
+
+// head is how a record begins, which tells most labels apart.
+type head [3]uint32
+
+func (t *Table) head(c Class) head {
+	words := t.class(c).words
+	h := head{words[0], words[1]}
+	if len(words) > 3 {
+		h[2] = words[3] // not words[2], which may be a class
+	}
+	return h
 }
 
 // label appends what c is without what is behind the names that it refers to:

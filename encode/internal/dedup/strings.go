@@ -10,12 +10,12 @@ const (
 	nameChunk  = 1 << 12 // bytes of names allocated at once
 )
 
-// Strings is a section of strings, such as a BTF has. The offset of a string is
-// its Name. All methods are called concurrently.
+// Strings are strings that have numbers, such as those of a BTF. The number of a
+// string is its Name. All methods are called concurrently.
 type Strings interface {
-	Find(s []byte) (offset uint32, ok bool)
-	At(offset uint32) []byte
-	Size() uint32 // above every offset
+	Find(s []byte) (number uint32, ok bool)
+	At(number uint32) []byte
+	Size() uint32 // above every number
 }
 
 // names interns strings, concurrently.
@@ -57,8 +57,8 @@ func (n *names) intern(s []byte) (id Name, ok bool) {
 		return 0, true
 	}
 	if n.fixed != nil {
-		if off, ok := n.fixed.Find(s); ok {
-			return Name(off), true
+		if number, ok := n.fixed.Find(s); ok {
+			return Name(number), true
 		}
 	}
 	hash := maphash.Bytes(n.seed, s)

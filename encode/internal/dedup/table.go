@@ -59,9 +59,10 @@ type Table struct {
 	mu     sync.Mutex
 	scopes []scope // by unit; 0 is the base
 
-	meaning   []Class            // of a frozen table: as in Graph
-	ambiguous map[Class][]Class  // of a frozen table
-	alike     map[uint64][]Class // of a frozen table, by label: what a private reference made different
+	unary     [numUnary][]Class // of a frozen table: as in Unit
+	meaning   []Class           // as in Graph
+	ambiguous map[Class][]Class
+	alike     map[uint64][]Class // by label: what a private reference made different
 }
 
 type classShard struct {
@@ -101,7 +102,7 @@ type privateRef struct{ from, to Class }
 // NewTable returns an empty Table.
 func NewTable() *Table { return NewTableOf(nil) }
 
-// NewTableOf returns an empty Table that has the strings of a section for names.
+// NewTableOf returns an empty Table that has strings for names already.
 // strings may be nil.
 func NewTableOf(strings Strings) *Table {
 	return &Table{names: newNames(strings, nil), scopes: make([]scope, 1)}
@@ -206,16 +207,21 @@ func (sh *classShard) add(words []uint32, hash uint64) uint32 {
 	c.words = sh.words[at:len(sh.words):len(sh.words)]
 	c.order.Store(nowhere)
 	if 2*sh.list.n > len(sh.slots) {
-		old := sh.slots
-		sh.slots = make([]classSlot, max(64, 2*len(old)))
-		for _, slot := range old {
-			if slot.id != 0 {
-				sh.place(slot)
-			}
-		}
+		sh.reserve(sh.list.n)
 	}
 	sh.place(classSlot{uint32(hash >> 32), uint32(sh.list.n)})
 	return uint32(sh.list.n)
+}
+
+// reserve makes room for n classes.
+func (sh *classShard) reserve(n int) {
+	old := sh.slots
+	sh.slots = make([]classSlot, max(64, 1<<bits.Len(uint(2*n))))
+	for _, slot := range old {
+		if slot.id != 0 {
+			sh.place(slot)
+		}
+	}
 }
 
 // forget makes find find no classes that were given up.

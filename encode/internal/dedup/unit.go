@@ -115,6 +115,9 @@ func (t *Table) NewBaseUnit(types, children int) *Unit {
 		table: t, types: make([]local, 0, types), children: make([]child, 0, children), means: make([]meaning, 2*types),
 	}
 	u.Reset(0, Entry(types))
+	for i := range t.shards {
+		t.shards[i].reserve(types / classShards)
+	}
 	return u
 }
 

@@ -173,6 +173,9 @@ func (b *Blob) MaxElements() int { return (len(b.types) - recordSize*len(b.at)) 
 // HasLayout reports whether there is a layout section.
 func (b *Blob) HasLayout() bool { return len(b.layout) > 0 }
 
+// Strings returns the string section. It must not be changed.
+func (b *Blob) Strings() []byte { return b.strs }
+
 // StrEnd is the offset that the strings of a split BTF go on from.
 func (b *Blob) StrEnd() uint32 { return b.str0 + uint32(len(b.strs)) }
 
