@@ -105,17 +105,9 @@ func (k opKind) isBlock() bool { return k >= opBlock && k <= opBlock4 }
 
 func (k opKind) isString() bool { return k >= opString && k <= opStrx4 }
 
-// noLimit compiles all of a table.
-const noLimit = math.MaxUint64
-
-// compile makes programs for the table of a unit that decode the given slots.
-// It stops after the abbreviation whose code is last.
-func (t *abbrevs) compile(u *Unit, slots slotSet, last uint64) error {
-	t.list, t.ops, t.consts = t.list[:0], t.ops[:0], t.consts[:0]
-	clear(t.others)
-	t.file, t.off, t.version, t.addrSize, t.offSize = u.file, u.abbrevOff, u.Version, u.addrSize, u.offSize
-	t.inOrder, t.valid = 0, false
-
+// compile makes programs for the table of a unit.
+func (t *abbrevs) compile(u *Unit) error {
+	t.clear(u)
 	sec := &u.file.abbrev
 	c := cursor{data: sec.data, off: u.abbrevOff, big: u.file.big}
 	for c.off < uint64(len(c.data)) {
@@ -123,28 +115,80 @@ func (t *abbrevs) compile(u *Unit, slots slotSet, last uint64) error {
 		if code == 0 || c.msg != "" {
 			break
 		}
-		a, err := t.compileOne(u, slots, &c)
+		a, err := t.compileOne(u, entrySlots, &c)
 		if err != nil {
 			return err
 		}
 		if code == uint64(len(t.list))+1 && len(t.others) == 0 {
 			t.inOrder++
 		} else {
-			if t.others == nil {
-				t.others = make(map[uint64]int)
-			}
-			t.others[code] = len(t.list)
+			t.other(code)
 		}
 		t.list = append(t.list, a)
-		if code == last {
-			break
-		}
 	}
 	if c.msg != "" {
 		return u.file.errorf(sec.name, c.at, "%s", c.msg)
 	}
-	t.valid = last == noLimit
+	t.valid = true
 	return nil
+}
+
+// compileAt makes a program for the given slots of one abbreviation, where
+// seekAbbrev has found it.
+func (t *abbrevs) compileAt(u *Unit, slots slotSet, code, off uint64) error {
+	t.clear(u)
+	if off == uint64(len(u.file.abbrev.data)) {
+		return nil
+	}
+	c := cursor{data: u.file.abbrev.data, off: off, big: u.file.big}
+	a, err := t.compileOne(u, slots, &c)
+	if err == nil && c.msg != "" {
+		err = u.file.errorf(u.file.abbrev.name, c.at, "%s", c.msg)
+	}
+	t.other(code)
+	t.list = append(t.list, a)
+	return err
+}
+
+func (t *abbrevs) clear(u *Unit) {
+	t.list, t.ops, t.consts = t.list[:0], t.ops[:0], t.consts[:0]
+	clear(t.others)
+	t.file, t.off, t.version, t.addrSize, t.offSize = u.file, u.abbrevOff, u.Version, u.addrSize, u.offSize
+	t.inOrder, t.valid = 0, false
+}
+
+// other says that the next abbreviation of the list has a code out of order.
+func (t *abbrevs) other(code uint64) {
+	if t.others == nil {
+		t.others = make(map[uint64]int)
+	}
+	t.others[code] = len(t.list)
+}
+
+// seekAbbrev finds an abbreviation of a unit, and returns where it goes on after its
+// code; the end of the section if there is none.
+func seekAbbrev(u *Unit, code uint64) uint64 {
+	c := cursor{data: u.file.abbrev.data, off: u.abbrevOff, big: u.file.big}
+	for c.msg == "" && c.off < uint64(len(c.data)) {
+		switch c.uleb() {
+		case 0:
+			return uint64(len(c.data))
+		case code:
+			return c.off
+		}
+		c.uleb() // tag
+		c.u8()   // whether it has children
+		for c.msg == "" {
+			attr, form := c.uleb(), c.uleb()
+			if form == uint64(FormImplicitConst) {
+				c.sleb()
+			}
+			if attr == 0 && form == 0 {
+				break
+			}
+		}
+	}
+	return uint64(len(c.data))
 }
 
 // compileOne reads an abbreviation after its code.

@@ -26,6 +26,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"github.com/edsrzf/mmap-go"
 )
@@ -73,6 +74,8 @@ type File struct {
 
 	info, types, abbrev, str, lineStr, strOffsets, addr section
 	loc, loclists, ranges, rnglists                     lazySection
+
+	released atomic.Uint64 // bytes of units read since pages were given back
 
 	units   []*Unit
 	sigs    map[uint64]Ref // type signature to the entry of the type

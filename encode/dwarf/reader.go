@@ -36,27 +36,29 @@ func (r *Reader) Reset(u *Unit) {
 		r.fail(err)
 		return
 	}
-	r.reset(u, entrySlots, noLimit)
-}
-
-func (r *Reader) reset(u *Unit, slots slotSet, last uint64) {
-	r.unit, r.file, r.Entry.unit = u, u.file, u
-	r.data, r.off = u.sec.data[:u.end], u.body
-	r.size, r.unitBase = u.Size(), uint64(u.Offset)
-	r.strings, r.stringBase = uint64(len(u.file.str.data)), uint64(makeStringRef(u.file.strings(inStr), 0))
-	r.Depth, r.next, r.err = 0, 0, nil
+	r.reset(u)
 	if !r.table.fits(u) {
-		if err := r.table.compile(u, slots, last); err != nil {
+		if err := r.table.compile(u); err != nil {
 			r.fail(err)
 		}
 	}
 }
 
-// readOne reads the given slots of the first entry of u.
-func (r *Reader) readOne(u *Unit, slots slotSet) error {
-	code, _ := uleb(u.sec.data[:u.end], u.body)
-	r.reset(u, slots, code)
-	r.table.valid = false
+func (r *Reader) reset(u *Unit) {
+	r.unit, r.file, r.Entry.unit = u, u.file, u
+	r.data, r.off = u.sec.data[:u.end], u.body
+	r.size, r.unitBase = u.Size(), uint64(u.Offset)
+	r.strings, r.stringBase = uint64(len(u.file.str.data)), uint64(makeStringRef(u.file.strings(inStr), 0))
+	r.Depth, r.next, r.err = 0, 0, nil
+}
+
+// readRoot reads the given slots of the first entry of u, whose abbreviation has
+// the given code and goes on at abbrev.
+func (r *Reader) readRoot(u *Unit, slots slotSet, code, abbrev uint64) error {
+	r.reset(u)
+	if err := r.table.compileAt(u, slots, code, abbrev); err != nil {
+		return err
+	}
 	if !r.Next() {
 		if r.err == nil {
 			r.errorf(u.body, "unit without entries")

@@ -66,13 +66,13 @@ func (f *File) scanUnits() error {
 	return f.scanSection(&f.types, types)
 }
 
-// scanWindow is how much of a section may stay mapped while headers are read.
-const scanWindow = 8 << 20
+// releaseWindow is how much of a section may stay mapped while it is read.
+const releaseWindow = 8 << 20
 
 func (f *File) scanSection(sec *section, sp space) error {
 	c := cursor{data: sec.data, big: f.big}
 	for released := uint64(0); c.off < uint64(len(sec.data)); {
-		if c.off-released > scanWindow {
+		if c.off-released > releaseWindow {
 			sec.release(f, released, c.off)
 			released = c.off
 		}
@@ -190,14 +190,20 @@ func (u *Unit) Language() (int, error) {
 func (u *Unit) Size() uint64 { return u.end - u.begin }
 
 // Release says that the unit has been read: where the file is mapped, its pages
-// no longer count as memory of the process until they are read again. Nor do
+// need no longer count as memory of the process. They are given back together
+// with those of other units, since this takes time on all processors, and with
 // those of abbreviations and lists, which are in the order of the units.
 func (u *Unit) Release() {
-	u.sec.release(u.file, u.begin, u.end)
-	u.file.abbrev.release(u.file, 0, uint64(len(u.file.abbrev.data)))
-	for _, l := range []*lazySection{&u.file.loc, &u.file.loclists, &u.file.ranges, &u.file.rnglists} {
+	f := u.file
+	if n := f.released.Add(u.Size()); n < releaseWindow || !f.released.CompareAndSwap(n, 0) {
+		return
+	}
+	for _, s := range []*section{&f.info, &f.types, &f.abbrev} {
+		s.release(f, 0, uint64(len(s.data)))
+	}
+	for _, l := range []*lazySection{&f.loc, &f.loclists, &f.ranges, &f.rnglists} {
 		if s := l.loaded.Load(); s != nil {
-			s.release(u.file, 0, uint64(len(s.data)))
+			s.release(f, 0, uint64(len(s.data)))
 		}
 	}
 }
@@ -225,7 +231,9 @@ func (u *Unit) decodeRoot() error {
 		slotStrOffsetsBase: &u.root.strOffsetsBase, slotAddrBase: &u.root.addrBase,
 		slotLoclistsBase: &u.root.loclistsBase, slotRnglistsBase: &u.root.rnglistsBase,
 	}
-	if err := r.readOne(u, baseSlots); err != nil {
+	code, _ := uleb(u.sec.data[:u.end], u.body)
+	abbrev := seekAbbrev(u, code)
+	if err := r.readRoot(u, baseSlots, code, abbrev); err != nil {
 		return err
 	}
 	for slot, base := range bases {
@@ -233,7 +241,7 @@ func (u *Unit) decodeRoot() error {
 			*base = r.Entry.val[slot]
 		}
 	}
-	if err := r.readOne(u, rootSlots); err != nil {
+	if err := r.readRoot(u, rootSlots, code, abbrev); err != nil {
 		return err
 	}
 	e := &r.Entry
