@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"debug/elf"
+	"encoding/binary"
 	"slices"
 )
 
@@ -22,6 +23,7 @@ const (
 	relocSetULEB // a LEB128 number whose size is kept
 	relocAddULEB // the same; loongarch adds where riscv sets
 	relocSubULEB
+	relocUnknown
 )
 
 // reloc is a type of relocation.
@@ -57,6 +59,19 @@ var relocs = map[elf.Machine]map[uint32]reloc{
 	},
 }
 
+// relocTypes returns the relocation types of a machine by number, nil if they are
+// not known.
+func relocTypes(m elf.Machine) []reloc {
+	var list []reloc
+	for typ, how := range relocs[m] {
+		for len(list) <= int(typ) {
+			list = append(list, reloc{kind: relocUnknown})
+		}
+		list[typ] = how
+	}
+	return list
+}
+
 // relocate applies the relocations of one part of s, whose data follow base
 // bytes of other parts, and notes in s.sites where they put addresses.
 func (f *File) relocate(s *section, part *Section, data []byte, base uint64) ([]byte, error) {
@@ -75,52 +90,90 @@ func (f *File) relocate(s *section, part *Section, data []byte, base uint64) ([]
 	return data, nil
 }
 
+// applyTable applies the relocations of a table. There are about as many as
+// entries in the section, and most are against the same symbol as the one before.
 func (f *File) applyTable(s *section, table *Section, data []byte, base uint64) error {
 	raw, err := table.raw()
 	if err != nil {
 		return err
 	}
-	types, ok := relocs[f.machine]
-	if !ok {
+	types := relocTypes(f.machine)
+	if types == nil {
 		return f.errorf(table.Name, 0, "relocations of %v are not supported", f.machine)
 	}
-	word, rela := 4, table.Type == elf.SHT_RELA
-	if f.class64 {
-		word = 8
-	}
-	c := cursor{data: raw, big: f.big}
-	for c.off < uint64(len(raw)) && c.msg == "" {
-		at := c.off
-		off, info := c.uint(word), c.uint(word)
-		sym, typ := uint32(info>>8), uint32(info&0xff)
-		if f.class64 {
-			sym, typ = uint32(info>>32), uint32(info)
+	r := relocReader{raw: raw, big: f.big, class64: f.class64, rela: table.Type == elf.SHT_RELA}
+	last, value, section := uint32(0), uint64(0), 0
+	for r.next() {
+		how := reloc{kind: relocUnknown}
+		if r.typ < uint32(len(types)) {
+			how = types[r.typ]
 		}
-		how, ok := types[typ]
 		switch {
-		case !ok:
-			return f.errorf(table.Name, at, "relocation type %d of %v is not supported", typ, f.machine)
-		case off > uint64(len(data)) || uint64(how.size) > uint64(len(data))-off:
-			return f.errorf(table.Name, at, "relocation at %#x, beyond the end of %s", off, s.name)
-		case int(sym) >= max(f.symbols.len(), 1):
-			return f.errorf(table.Name, at, "relocation against symbol %d of %d", sym, f.symbols.len())
+		case how.kind == relocUnknown:
+			return f.errorf(table.Name, r.at, "relocation type %d of %v is not supported", r.typ, f.machine)
+		case r.off > uint64(len(data)) || uint64(how.size) > uint64(len(data))-r.off:
+			return f.errorf(table.Name, r.at, "relocation at %#x, beyond the end of %s", r.off, s.name)
+		case r.sym != last:
+			if int(r.sym) >= f.symbols.len() {
+				return f.errorf(table.Name, r.at, "relocation against symbol %d of %d", r.sym, f.symbols.len())
+			}
+			last = r.sym
+			value, section = f.target(int(r.sym))
 		}
-		var addend uint64
-		if rela {
-			addend = c.uint(word)
-		} else if how.kind == relocSet || how.kind == relocTLS {
-			addend = fixed(data[off:], int(how.size), f.big)
+		if !r.rela && (how.kind == relocSet || how.kind == relocTLS) {
+			r.addend = fixed(data[r.off:], int(how.size), f.big)
 		}
-		value, section := f.target(int(sym))
-		f.apply(how, data[off:], value+addend)
+		f.apply(how, data[r.off:], value+r.addend)
 		if how.kind == relocSet && section != 0 {
-			s.sites = append(s.sites, site{off: base + off, section: section})
+			s.sites = append(s.sites, site{off: base + r.off, section: section})
 		}
 	}
-	if c.msg != "" {
-		return f.errorf(table.Name, c.at, "%s", c.msg)
+	if r.at < uint64(len(raw)) {
+		return f.errorf(table.Name, r.at, "unexpected end")
 	}
 	return nil
+}
+
+// relocReader reads a table of relocations.
+type relocReader struct {
+	raw                []byte
+	big, class64, rela bool
+
+	at, end  uint64 // of the relocation read
+	off      uint64
+	addend   uint64 // 0 if the section has it
+	sym, typ uint32
+}
+
+func (r *relocReader) next() bool {
+	size := uint64(8)
+	if r.class64 {
+		size = 16
+	}
+	if r.rela {
+		size += size / 2
+	}
+	r.at, r.end = r.end, r.end+size
+	if r.end > uint64(len(r.raw)) {
+		return false
+	}
+	p := r.raw[r.at:r.end]
+	if !r.class64 {
+		r.off = int32At(p, 0, r.big)
+		info := uint32(int32At(p, 4, r.big))
+		r.sym, r.typ = info>>8, info&0xff
+		if r.rela {
+			r.addend = int32At(p, 8, r.big)
+		}
+		return true
+	}
+	r.off = int64At(p, 0, r.big)
+	info := int64At(p, 8, r.big)
+	r.sym, r.typ = uint32(info>>32), uint32(info)
+	if r.rela {
+		r.addend = int64At(p, 16, r.big)
+	}
+	return true
 }
 
 // target returns the value of a symbol in debugging information: an offset in a
@@ -163,6 +216,10 @@ func (f *File) apply(how reloc, p []byte, value uint64) {
 
 // putFixed stores the low size bytes of v.
 func putFixed(p []byte, size int, big bool, v uint64) {
+	if size == 4 && !big {
+		binary.LittleEndian.PutUint32(p, uint32(v))
+		return
+	}
 	for i := range size {
 		at := i
 		if big {
