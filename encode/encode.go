@@ -132,7 +132,7 @@ func Encode(ctx context.Context, f *dwarf.File, opts *Options) (*Result, error) 
 		c.nested = opts.Base.nested
 	}
 	c.selectUnits()
-	c.names = newNameCache(f, c.table, opts.KABIPrefix, c.total)
+	c.names = newNameCache(f, c.table, opts.KABIPrefix)
 	c.readSymbols()
 	c.convention = conventions[f.Machine()]
 	workers, err := c.read(ctx)

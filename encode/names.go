@@ -22,20 +22,19 @@ const (
 	nameBits   = 24 // of a slot; the rest is identity
 	offsetBits = 36 // of an identity; the rest is the section
 	nameProbe  = 8
-	// bytesPerName is how many bytes of debugging information there are for a slot.
-	// A module has a string for about so many, since its linker (ld -r) merges none;
-	// those of a kernel fit maxNames.
-	bytesPerName   = 128
+	// slotShift is the bytes of a string section for which there is a slot. Strings
+	// of one unit lie side by side, and so do their slots.
+	slotShift      = 3
 	minNames       = 1 << 14
-	maxNames       = 1 << 19
+	maxNames       = 1 << 22
 	fibonacci      = 0x9e3779b97f4a7c15 // spreads identities over slots
 	shortNames     = 1 << 10
 	maxShort       = 7
 	stringRefSpace = 56 // the bits of a StringRef above its offset
 )
 
-func newNameCache(f *dwarf.File, t *dedup.Table, prefix string, size int64) *nameCache {
-	n := min(max(uint64(size)/bytesPerName, minNames), maxNames)
+func newNameCache(f *dwarf.File, t *dedup.Table, prefix string) *nameCache {
+	n := min(max(f.StringsSize()>>slotShift, minNames), maxNames)
 	return &nameCache{file: f, table: t, prefix: []byte(prefix), slots: make([]atomic.Uint64, 1<<bits.Len64(n-1))}
 }
 
@@ -46,7 +45,7 @@ func (c *nameCache) name(s dwarf.StringRef) dedup.Name {
 	if offset >= 1<<offsetBits || key >= 1<<(64-nameBits) {
 		return c.intern(c.file.String(s))
 	}
-	at := key * fibonacci >> 32
+	at := offset >> slotShift
 	var slot *atomic.Uint64
 	for i := range uint64(nameProbe) {
 		slot = &c.slots[(at+i)&uint64(len(c.slots)-1)]

@@ -228,6 +228,10 @@ func (f *File) String(s StringRef) []byte {
 	return cString(data[off:])
 }
 
+// StringsSize returns the size in bytes of the section that has most strings,
+// .debug_str.
+func (f *File) StringsSize() uint64 { return uint64(len(f.str.data)) }
+
 func (f *File) spaceData(s space) []byte {
 	main := f
 	if s == inAltInfo || s == inAltTypes || s == inAltStr || s == inAltLineStr {
