@@ -77,9 +77,8 @@ func Run(ctx context.Context, files []string, opts *Options) ([]Result, error) {
 	}
 	r := &run{opts: opts, shares: make([]float64, len(files))}
 	if opts.BaseFile != "" {
-		if err := r.openBase(); err != nil {
-			return nil, err
-		}
+		r.openBase = sync.OnceValue(r.readBase)
+		go r.openBase() // while the first files are opened
 	}
 	// Side by side is better than one after the other with all workers: most of a
 	// module's time is not spent in units.
@@ -101,21 +100,28 @@ func Run(ctx context.Context, files []string, opts *Options) ([]Result, error) {
 		})
 	}
 	group.Wait()
+	if r.openBase != nil {
+		if err := r.openBase(); err != nil {
+			return nil, err
+		}
+	}
 	return results, nil
 }
 
 // run is one call of Run.
 type run struct {
 	opts *Options
-	blob *rawbtf.Blob // of the base, nil if there is none
-	base *encode.Base
 	jobs int // workers of each file
+
+	openBase func() error // sets the next two; nil if there is no base
+	blob     *rawbtf.Blob
+	base     *encode.Base
 
 	mu     sync.Mutex
 	shares []float64 // of each file that is done
 }
 
-func (r *run) openBase() (err error) {
+func (r *run) readBase() (err error) {
 	if r.blob, err = rawbtf.ReadFile(r.opts.BaseFile, nil); err != nil {
 		return fmt.Errorf("read base: %w", err)
 	}
@@ -140,6 +146,11 @@ func (r *run) file(ctx context.Context, i int, res *Result) error {
 			return nil
 		}
 		return fmt.Errorf("%s: %w", res.File, ErrNoDebug)
+	}
+	if r.openBase != nil {
+		if err := r.openBase(); err != nil {
+			return err
+		}
 	}
 	o := r.opts.Encode
 	o.Base, o.Jobs = r.base, r.jobs
