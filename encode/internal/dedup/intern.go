@@ -287,23 +287,26 @@ func (u *Unit) finish(base int) Class { return u.finishElements(base, 0) }
 func (u *Unit) finishElements(base, size int) Class {
 	words := u.words[base:]
 	u.words = u.words[:base]
+	// Units include the same headers: as a rule, what followed the last type
+	// before follows it again.
+	if next := u.last + 1; next < len(u.met) && slices.Equal(u.met[next].words, words) {
+		u.last = next
+		return u.met[next].class
+	}
 	hash := hashWords(words)
 	if len(u.cache) == 0 {
 		return u.table.intern(words, hash)
 	}
 	slots := u.cache[hash&uint64(len(u.cache)/cacheProbe-1)*cacheProbe:][:cacheProbe]
 	tag := uint32(hash >> 32)
-	for i := range slots {
-		if s := &slots[i]; s.hash == tag && slices.Equal(s.words, words) {
-			return s.class
+	for _, s := range slots {
+		if s.hash == tag && slices.Equal(u.met[s.met].words, words) {
+			u.last = int(s.met)
+			return u.met[s.met].class
 		}
 	}
-	key := words
-	if u.names == nil {
-		size = 0
-	}
-	if size > 0 {
-		key = u.keep(words)
+	key := u.keep(words)
+	if size > 0 && u.names != nil {
 		for i := 3; i < len(words); i += size {
 			if Name(words[i])&deferred != 0 {
 				words[i] = uint32(u.names(words[i] &^ uint32(deferred)))
@@ -313,11 +316,10 @@ func (u *Unit) finishElements(base, size int) Class {
 	}
 	c := u.table.intern(words, hash)
 	if c != 0 {
-		if size == 0 {
-			key = u.table.class(c).words
-		}
+		u.last = len(u.met)
+		u.met = append(u.met, metRecord{key, c})
 		copy(slots[1:], slots)
-		slots[0] = cacheSlot{tag, c, key}
+		slots[0] = cacheSlot{tag, uint32(u.last)}
 	}
 	if u.misses++; u.misses > len(u.cache) && len(u.cache) < maxCache {
 		u.cache, u.misses = make([]cacheSlot, 4*len(u.cache)), 0
@@ -325,7 +327,7 @@ func (u *Unit) finishElements(base, size int) Class {
 	return c
 }
 
-// keep copies words to where the cache can refer to them.
+// keep copies words to where they stay.
 func (u *Unit) keep(words []uint32) []uint32 {
 	if len(u.raw)+len(words) > cap(u.raw) {
 		u.raw = make([]uint32, 0, max(wordChunk, len(words)))

@@ -13,9 +13,11 @@ type Unit struct {
 	slots    []uint32 // by entry>>slotShift: number in types of the last type there
 	words    []uint32 // records being put together, innermost last
 
-	cache  []cacheSlot       // none for a base, whose types are all different
+	met    []metRecord       // in the order in which they were met first
+	last   int               // the one of met that came last
+	cache  []cacheSlot       // of met; none for a base, whose types are all different
 	misses int               // of the cache since it grew
-	raw    []uint32          // chunk of words with deferred names, for the cache
+	raw    []uint32          // chunk of words of met
 	unary  [numUnary][]Class // by what they refer to: records of that and nothing else
 	seen   []uint64          // bit set of the classes that this worker has seen
 	means  []meaning         // by name-only class
@@ -71,18 +73,24 @@ const (
 // no entry for.
 const synthetic Entry = 1 << 31
 
-// cacheSlot remembers a class that this worker has met. It spares most
-// lookups the lock of a shard.
-type cacheSlot struct {
-	hash  uint32
-	class Class
+// metRecord is a record that this worker has met, with deferred names as they
+// came.
+type metRecord struct {
 	words []uint32
+	class Class
+}
+
+// cacheSlot refers to a record that this worker has met. It spares most lookups
+// the lock of a shard.
+type cacheSlot struct {
+	hash uint32
+	met  uint32
 }
 
 const (
 	maxNear       = 1 << 24 // bits of offset in a struct with bit-fields
 	minCache      = 1 << 8
-	maxCache      = 1 << 16
+	maxCache      = 1 << 18
 	cacheProbe    = 2
 	slotShift     = 2       // few types take less than four bytes
 	maxQualifiers = 32      // and typedefs of an integer
@@ -105,7 +113,7 @@ const (
 // order of their numbers. names interns deferred names, and may be nil if there
 // are none.
 func (t *Table) NewUnit(names func(ref uint32) Name) *Unit {
-	return &Unit{table: t, names: names, cache: make([]cacheSlot, minCache)}
+	return &Unit{table: t, names: names, cache: make([]cacheSlot, minCache), met: make([]metRecord, 1)}
 }
 
 // NewBaseUnit returns the only Unit of a base, with room for its types and their
