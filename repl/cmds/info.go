@@ -30,6 +30,7 @@ were filtered out, the filter was too old for the kernel.`,
 // report is what info tells, and its JSON.
 type report struct {
 	Format     string        `json:"format"`
+	Live       bool          `json:"live,omitempty"`
 	FileSize   int64         `json:"file_size,omitempty"`
 	Release    string        `json:"release"`
 	Version    string        `json:"version,omitempty"`
@@ -38,6 +39,7 @@ type report struct {
 	CPUs       int           `json:"cpus"`
 	Online     string        `json:"cpus_online,omitempty"`
 	Time       string        `json:"time,omitempty"` // RFC 3339
+	Crash      *crashReport  `json:"crash,omitempty"`
 	DumpLevel  *int          `json:"dump_level,omitempty"`
 	Memory     memoryReport  `json:"memory"`
 	VMCOREINFO string        `json:"vmcoreinfo"` // where it is from
@@ -49,6 +51,17 @@ type report struct {
 	ModulesBTF int           `json:"modules_with_btf"`
 	Samples    []sampleState `json:"structures"`
 	Problems   []problem     `json:"problems"`
+}
+
+// crashReport is how a kernel ended.
+type crashReport struct {
+	Message string `json:"message,omitempty"`
+	CPU     int    `json:"cpu"`
+	PID     int    `json:"pid"`
+	Task    string `json:"task"`
+	Comm    string `json:"comm"`
+
+	task kernel.Task
 }
 
 // memoryReport is physical memory in bytes.
@@ -117,6 +130,11 @@ func newReport(ctx context.Context, k *kernel.Kernel) *report {
 		if cpus, err := k.OnlineCPUs(); err == nil {
 			r.Online, r.CPUs = kernel.CPUList(cpus), len(cpus)
 		}
+		if c, crashed := k.Crash(); crashed {
+			r.Crash = &crashReport{
+				Message: c.Message, CPU: c.CPU, PID: c.Task.PID, Task: c.Task.Addr.String(), Comm: c.Task.Comm, task: c.Task,
+			}
+		}
 	}
 	mods, modErr := k.Modules()
 	for _, m := range mods {
@@ -138,7 +156,7 @@ func (r *report) addDump(k *kernel.Kernel) {
 		return
 	}
 	h := d.Header()
-	r.Format, r.FileSize = d.Format().String(), max(h.Size, 0)
+	r.Format, r.FileSize, r.Live = d.Format().String(), max(h.Size, 0), d.Format().Live
 	r.Version, r.Node = h.Version, h.NodeName
 	if h.CPUs > 0 {
 		r.CPUs = h.CPUs
@@ -233,7 +251,15 @@ func (r *report) rows() [][]string {
 		cpus += ", online " + r.Online
 	}
 	add("CPUs", "%s", cpus)
-	add("crash time", "%s", cmp.Or(r.Time, "unknown"))
+	when := "crash time"
+	if r.Live {
+		when = "time"
+	}
+	add(when, "%s", cmp.Or(r.Time, "unknown"))
+	if c := r.Crash; c != nil {
+		add("panic", "%s", c.Message)
+		add("crashed CPU", "%d%s", c.CPU, taskText(c.task, ", in "))
+	}
 	memory := byteSize(r.Memory.Present) + " present, " + byteSize(r.Memory.Excluded) + " excluded"
 	if r.Memory.Missing > 0 {
 		memory += ", " + byteSize(r.Memory.Missing) + " missing"
