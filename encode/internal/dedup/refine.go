@@ -2,8 +2,6 @@ package dedup
 
 import (
 	"cmp"
-	"encoding/binary"
-	"fmt"
 	"maps"
 	"slices"
 )
@@ -14,31 +12,45 @@ import (
 // begin together with all that look alike but for their references, since such a
 // class is often the same as one that another unit refers to by name.
 func (s *split) refine() {
-	nodes, block := s.blocks()
-	if len(nodes) == 0 {
+	p := s.blocks()
+	if len(p.nodes) == 0 {
 		return
 	}
-	s.merge(nodes, s.partition(nodes, block))
+	p.link(s)
+	for count, next := 0, p.round(); next != count; next = p.round() {
+		count = next
+	}
+	s.merge(p)
 }
 
+// partition is nodes in blocks. Nodes have numbers in it.
+type partition struct {
+	nodes []Node
+	block []uint32 // by number
+	refs  []uint32 // what the nodes refer to: a number, or fixed and a node that is not partitioned
+	ends  []int    // by number: the end of its references
+}
+
+const fixed = 1 << 31
+
 // blocks returns the nodes to partition and the blocks that they begin in.
-func (s *split) blocks() ([]Node, map[Node]uint32) {
-	block := make(map[Node]uint32)
-	var nodes []Node
+func (s *split) blocks() *partition {
+	p := new(partition)
 	alike := s.alike()
-	byLabel := make(map[string]uint32)
+	var labels classShard
+	var byLabel []uint32 // by number in labels: the first class that has it
+	var words []uint32
 	add := func(n Node, c Class) {
 		b := uint32(c)
 		if alike[c] {
-			label := fmt.Sprint(s.label(nil, c))
-			if old, ok := byLabel[label]; ok {
-				b = old
-			} else {
-				byLabel[label] = b
+			words = s.label(words[:0], c)
+			i, isNew := labels.enter(words)
+			if isNew {
+				byLabel = append(byLabel, b)
 			}
+			b = byLabel[i-1]
 		}
-		block[n] = b
-		nodes = append(nodes, n)
+		p.nodes, p.block = append(p.nodes, n), append(p.block, b)
 	}
 	for v := range s.variants {
 		if s.variants[v].goes == uint32(v) {
@@ -50,7 +62,50 @@ func (s *split) blocks() ([]Node, map[Node]uint32) {
 			add(Node(c), c)
 		}
 	}
-	return nodes, block
+	return p
+}
+
+// link finds what the nodes refer to.
+func (p *partition) link(s *split) {
+	number := make([]uint32, s.bound+len(s.variants)) // by node, + 1
+	for i, n := range p.nodes {
+		number[n] = uint32(i) + 1
+	}
+	var list []Class
+	for _, n := range p.nodes {
+		list = refs(list[:0], s.table.class(s.class(n)).words)
+		for _, c := range list {
+			to := s.edge(n, c)
+			ref := uint32(to) | fixed
+			if number[to] != 0 {
+				ref = number[to] - 1
+			}
+			p.refs = append(p.refs, ref)
+		}
+		p.ends = append(p.ends, len(p.refs))
+	}
+}
+
+// round takes apart blocks whose nodes refer to different blocks, and returns how
+// many there are now.
+func (p *partition) round() int {
+	var blocks classShard
+	var words []uint32
+	next := make([]uint32, len(p.block))
+	from := 0
+	for i, to := range p.ends {
+		words = append(words[:0], p.block[i])
+		for _, ref := range p.refs[from:to] {
+			if ref&fixed == 0 {
+				ref = p.block[ref]
+			}
+			words = append(words, ref)
+		}
+		next[i], _ = blocks.enter(words)
+		from = to
+	}
+	p.block = next
+	return blocks.list.n
 }
 
 // alike returns the classes from which a private reference can be reached, and
@@ -213,51 +268,20 @@ func (s *split) shallow(list []uint32, c Class) []uint32 {
 
 func (t *Table) isPrivate(c Class) bool { return c != 0 && t.class(c).kind() == private }
 
-// partition refines blocks until they are stable, and returns them.
-func (s *split) partition(nodes []Node, block map[Node]uint32) map[Node]uint32 {
-	const fixed = 1 << 31 // marks a reference to a node that is not partitioned
-	var list []Class
-	var key []byte
-	for count := 0; ; {
-		next := make(map[Node]uint32, len(block))
-		blocks := make(map[string]uint32)
-		for _, n := range nodes {
-			key = binary.LittleEndian.AppendUint32(key[:0], block[n])
-			list = refs(list[:0], s.table.class(s.class(n)).words)
-			for _, c := range list {
-				to := s.edge(n, c)
-				b, ok := block[to]
-				if !ok {
-					b = uint32(to) | fixed
-				}
-				key = binary.LittleEndian.AppendUint32(key, b)
-			}
-			b, ok := blocks[string(key)]
-			if !ok {
-				b = uint32(len(blocks))
-				blocks[string(key)] = b
-			}
-			next[n] = b
-		}
-		block = next
-		if len(blocks) == count {
-			return block
-		}
-		count = len(blocks)
-	}
-}
-
 // merge makes the nodes of each block one, the first of them.
-func (s *split) merge(nodes []Node, block map[Node]uint32) {
-	slices.SortFunc(nodes, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(s.order(a), s.order(b)), cmp.Compare(a, b))
-	})
-	first := make(map[uint32]Node)
-	for _, n := range nodes {
-		if f, ok := first[block[n]]; ok {
+func (s *split) merge(p *partition) {
+	first := make(map[uint32]Node, len(p.nodes))
+	before := func(a, b Node) bool {
+		return cmp.Or(cmp.Compare(s.order(a), s.order(b)), cmp.Compare(a, b)) < 0
+	}
+	for i, n := range p.nodes {
+		if f, ok := first[p.block[i]]; !ok || before(n, f) {
+			first[p.block[i]] = n
+		}
+	}
+	for i, n := range p.nodes {
+		if f := first[p.block[i]]; f != n {
 			s.same[n] = f
-		} else {
-			first[block[n]] = n
 		}
 	}
 }

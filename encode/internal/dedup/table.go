@@ -196,6 +196,15 @@ func (sh *classShard) find(words []uint32, hash uint64) uint32 {
 	return 0
 }
 
+// enter returns the number of words, from 1 on, and whether they are new.
+func (sh *classShard) enter(words []uint32) (number uint32, isNew bool) {
+	hash := hashWords(words)
+	if i := sh.find(words, hash); i != 0 {
+		return i, false
+	}
+	return sh.add(words, hash), true
+}
+
 func (sh *classShard) add(words []uint32, hash uint64) uint32 {
 	if len(sh.words)+len(words) > cap(sh.words) {
 		sh.words = make([]uint32, 0, max(wordChunk, len(words)))
