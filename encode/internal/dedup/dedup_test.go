@@ -67,6 +67,10 @@ func TestResolve(t *testing.T) {
 			union 4{a@0:int int}
 			struct 4{u@0:union 4{a@0:int int}}
 			union 4{b@0:int int}`},
+		{"members out of order", []string{"1 int int 4\n2 struct s 12 b@32:1 c@64:1 a@0:1\n3 union u 4 b@8:1 a@0:1"}, `
+			int int 4
+			struct s 12{a@0:int int b@32:int int c@64:int int}
+			union u 4{b@8:int int a@0:int int}`},
 		{"bit-fields", []string{"1 int int 4\n2 struct s 4 a@0/3:1 b@3/5:1", "1 int int 4\n2 struct s 4 a@0/3:1 b@3/6:1"}, `
 			int int 4
 			struct s#1 4{a@0/3:int int b@3/5:int int}

@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -9,7 +10,11 @@ import (
 // and Commit must be called.
 func (u *Unit) Intern() error {
 	for n := range u.types {
-		if f := u.types[n].flags; f&isBitfields != 0 && f&isFar != 0 {
+		l := &u.types[n]
+		if l.flags&isUnordered != 0 && l.kind == Struct {
+			u.sortMembers(l)
+		}
+		if l.flags&isBitfields != 0 && l.flags&isFar != 0 {
 			u.narrow(n)
 		}
 	}
@@ -25,6 +30,22 @@ func (u *Unit) Intern() error {
 			return u.err
 		}
 	}
+}
+
+// sortMembers puts the members of a struct in the order of their offsets, which
+// the kernel insists on. Rust arranges members as it sees fit, and lists them as
+// they were declared.
+func (u *Unit) sortMembers(l *local) {
+	var order []uint32 // of children, index+1
+	for i := l.head; i != 0; i = u.children[i-1].next {
+		order = append(order, i)
+	}
+	slices.SortStableFunc(order, func(a, b uint32) int { return cmp.Compare(u.children[a-1].Lo, u.children[b-1].Lo) })
+	l.head, l.tail = order[0], order[len(order)-1]
+	for i, c := range order[1:] {
+		u.children[order[i]-1].next = c
+	}
+	u.children[l.tail-1].next = 0
 }
 
 // narrow gives the bit-fields of a struct integer types of their size, the way

@@ -67,6 +67,7 @@ const (
 	isBusy      // being interned
 	isPrivate   // references to it are made to it alone, not by name
 	isFar       // a member is beyond what a struct with bit-fields can say
+	isUnordered // a member is before the one in front of it
 )
 
 // synthetic marks an Entry that is a number in types: types that the unit has
@@ -201,7 +202,11 @@ func (u *Unit) Child(n int, c Child) {
 	if l.tail == 0 {
 		l.head = at
 	} else {
-		u.children[l.tail-1].next = at
+		last := &u.children[l.tail-1]
+		last.next = at
+		if c.Lo < last.Lo {
+			l.flags |= isUnordered
+		}
 	}
 	l.tail = at
 	if l.kind == Struct || l.kind == Union {
