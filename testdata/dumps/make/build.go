@@ -33,7 +33,7 @@ var recipes = map[string]*recipe{
 	"vars=n": small("n"),
 	"tiny": {
 		series: "6.12", config: "tiny.config", rest: "allnoconfig", vars: "y",
-		load: []string{"qemu_fw_cfg", "test_module"}, memory: 64, level: 31,
+		load: []string{"test_module"}, memory: 64, level: 31,
 	},
 }
 
