@@ -59,5 +59,11 @@ func (s *baseStrings) Find(text []byte) (number uint32, ok bool) {
 	return s.number(off), ok
 }
 
-func (s *baseStrings) At(number uint32) []byte { return s.blob.NameBytes(s.offset(number)) }
-func (s *baseStrings) Size() uint32            { return uint32(len(s.offsets)) }
+func (s *baseStrings) At(number uint32) []byte {
+	if next := int(number) + 1; number != 0 && next < len(s.offsets) {
+		return s.blob.Strings()[s.offsets[number] : s.offsets[next]-1]
+	}
+	return s.blob.NameBytes(s.offset(number))
+}
+
+func (s *baseStrings) Size() uint32 { return uint32(len(s.offsets)) }

@@ -127,7 +127,19 @@ func (w *worker) elementName(s dwarf.StringRef) dedup.Name {
 	return dedup.Deferred(uint32(offset))
 }
 
-// deferredName interns a name that elementName deferred.
-func (w *worker) deferredName(offset uint32) dedup.Name {
-	return w.core.names.name(dwarf.StringRef(w.space<<stringRefSpace | uint64(offset)))
+// deferredNames are the names that elementName deferred.
+type deferredNames struct{ *worker }
+
+func (d deferredNames) ref(offset uint32) dwarf.StringRef {
+	return dwarf.StringRef(d.space<<stringRefSpace | uint64(offset))
+}
+
+func (d deferredNames) Intern(offset uint32) dedup.Name { return d.core.names.name(d.ref(offset)) }
+
+func (d deferredNames) Is(offset uint32, n dedup.Name) bool {
+	c := d.core.names
+	if len(c.prefix) > 0 {
+		return d.Intern(offset) == n
+	}
+	return c.file.StringIs(d.ref(offset), c.table.Bytes(n))
 }

@@ -53,7 +53,7 @@ type groupUnit struct {
 
 func newWorker(c *encoder) *worker {
 	w := &worker{core: c}
-	w.types = c.table.NewUnit(w.deferredName)
+	w.types = c.table.NewUnit(deferredNames{w})
 	return w
 }
 
@@ -233,7 +233,7 @@ func (w *worker) readForeign(ctx context.Context, workers []*worker) error {
 		return nil
 	}
 	scope := append(scopes, len(w.core.units))[0] + 1
-	w.types = w.core.table.NewUnit(w.deferredName) // it has been used for later units
+	w.types = w.core.table.NewUnit(deferredNames{w}) // it has been used for later units
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -228,6 +228,20 @@ func (f *File) String(s StringRef) []byte {
 	return cString(data[off:])
 }
 
+// StringIs reports whether the bytes of a string are text, which has no NUL.
+func (f *File) StringIs(s StringRef, text []byte) bool {
+	if s == 0 {
+		return len(text) == 0
+	}
+	data := f.spaceData(space(s>>spaceShift) - 1)
+	off, n := uint64(s)&^(0xff<<spaceShift), uint64(len(text))
+	if off >= uint64(len(data)) {
+		return n == 0
+	}
+	data = data[off:]
+	return n < uint64(len(data)) && data[n] == 0 && string(data[:n]) == string(text)
+}
+
 // StringsSize returns the size in bytes of the section that has most strings,
 // .debug_str.
 func (f *File) StringsSize() uint64 { return uint64(len(f.str.data)) }

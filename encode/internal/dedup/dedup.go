@@ -41,6 +41,12 @@ const deferred Name = 1 << 31
 // are not, and the same references show it.
 func Deferred(ref uint32) Name { return deferred | Name(ref) }
 
+// DeferredNames knows what deferred names stand for.
+type DeferredNames interface {
+	Intern(ref uint32) Name
+	Is(ref uint32, n Name) bool // whether Intern would return n
+}
+
 // Class is an interned type: equal within one Table for equal words. 0 is void.
 // Like that of a Name, its value depends on timing.
 type Class uint32

@@ -300,3 +300,77 @@ func TestTooDeep(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// texts are strings that names are deferred to, by their numbers.
+type texts struct {
+	table *Table
+	list  []string
+}
+
+func (t texts) Intern(ref uint32) Name     { return t.table.Intern([]byte(t.list[ref])) }
+func (t texts) Is(ref uint32, n Name) bool { return t.list[ref] == string(t.table.Bytes(n)) }
+
+// TestDeferredNames has types that are equal but for where the names of their
+// members are, in units and in a base.
+func TestDeferredNames(t *testing.T) {
+	b := NewTable()
+	base := b.NewBaseUnit(16, 16)
+	enter(t, base, "1 int int 4\n2 struct node 8 next@0:1 prev@32:1\n3 enum e 4 A=0 B=1")
+	if err := base.Intern(); err != nil {
+		t.Fatal(err)
+	}
+	base.Commit()
+	if err := base.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	s := NewSplit(b)
+	names := texts{s, []string{"next", "prev", "next", "prev", "A", "B", "A", "C", "next"}}
+	u := s.NewUnit(names)
+	for _, test := range []struct {
+		what     string
+		tag      string
+		elements [2]uint32 // names deferred to
+		same     bool      // as the base has it
+	}{
+		{"struct", "node", [2]uint32{0, 1}, true},
+		{"struct again", "node", [2]uint32{2, 3}, true},
+		{"struct, names exchanged", "node", [2]uint32{1, 0}, false},
+		{"struct, names exchanged, again", "node", [2]uint32{3, 8}, false},
+		{"struct that the base lacks", "later", [2]uint32{0, 1}, false},
+		{"enum", "e", [2]uint32{4, 5}, true},
+		{"enum of another value", "e", [2]uint32{6, 7}, false},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			u.Reset(1, 64)
+			u.Add(4, Type{Kind: Int, Name: s.Intern([]byte("int")), Size: 4})
+			in := Type{Kind: Struct, Name: s.Intern([]byte(test.tag)), Size: 8}
+			if test.tag == "e" {
+				in.Kind, in.Size = Enum, 4
+			}
+			n := u.Add(8, in)
+			for i, ref := range test.elements {
+				c := Child{Name: Deferred(ref), Ref: 4, Lo: uint32(32 * i)}
+				if in.Kind == Enum {
+					c.Ref, c.Lo = 0, uint32(i)
+				}
+				u.Child(n, c)
+			}
+			if err := u.Intern(); err != nil {
+				t.Fatal(err)
+			}
+			c := u.Class(8)
+			if got := uint32(c) < s.first; got != test.same {
+				t.Errorf("is the base's: %v", got)
+			}
+			for i, ref := range test.elements {
+				size := 3 // words of an element
+				if in.Kind == Enum {
+					size = 2
+				}
+				if name := Name(s.class(c).words[3+size*i]); !names.Is(ref, name) {
+					t.Errorf("element %d is %q, want %q", i, s.Bytes(name), names.list[ref])
+				}
+			}
+		})
+	}
+}

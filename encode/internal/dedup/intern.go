@@ -310,9 +310,18 @@ func (u *Unit) finishElements(base, size int) Class {
 	u.words = u.words[:base]
 	// Units include the same headers: as a rule, what followed the last type
 	// before follows it again.
-	if next := u.last + 1; next < len(u.met) && slices.Equal(u.met[next].words, words) {
-		u.last = next
-		return u.met[next].class
+	if next := u.last + 1; next < len(u.met) {
+		if m := &u.met[next]; slices.Equal(m.words, words) || size > 0 && u.reads(words, size, m.class) {
+			u.last = next
+			return m.class
+		}
+	}
+	if size > 0 && u.table.base != nil {
+		if c := u.inBase(words); c != 0 && u.reads(words, size, c) {
+			u.last = len(u.met)
+			u.met = append(u.met, metRecord{u.table.class(c).words, c})
+			return c
+		}
 	}
 	hash := hashWords(words)
 	if len(u.cache) == 0 {
@@ -330,7 +339,7 @@ func (u *Unit) finishElements(base, size int) Class {
 	if size > 0 && u.names != nil {
 		for i := 3; i < len(words); i += size {
 			if Name(words[i])&deferred != 0 {
-				words[i] = uint32(u.names(words[i] &^ uint32(deferred)))
+				words[i] = uint32(u.names.Intern(words[i] &^ uint32(deferred)))
 			}
 		}
 		hash = hashWords(words)
@@ -346,6 +355,45 @@ func (u *Unit) finishElements(base, size int) Class {
 		u.cache, u.misses = make([]cacheSlot, 4*len(u.cache)), 0
 	}
 	return c
+}
+
+// inBase returns the one definition that the base has of the name of a record, 0
+// if it has none or several.
+func (u *Unit) inBase(words []uint32) Class {
+	k := Kind(words[0] >> kindShift & kindMask).namer()
+	if k == 0 || words[1] == 0 {
+		return 0
+	}
+	base := u.table.base
+	if name := u.nameClass(k, Name(words[1])); int(name) < len(base.meaning) {
+		return base.meaning[name]
+	}
+	return 0
+}
+
+// reads reports whether words are the record of c, once the names of their
+// elements are read. A module has each string once for each unit, so that equal
+// types come with different deferred names; comparing is cheaper than interning.
+func (u *Unit) reads(words []uint32, size int, c Class) bool {
+	known := u.table.class(c).words
+	if len(known) != len(words) || [3]uint32(known) != [3]uint32(words) || u.names == nil {
+		return false
+	}
+	for i := 3; i < len(words); i += size {
+		if !slices.Equal(words[i+1:i+size], known[i+1:i+size]) {
+			return false
+		}
+	}
+	for i := 3; i < len(words); i += size {
+		if n := Name(words[i]); n&deferred != 0 {
+			if !u.names.Is(uint32(n&^deferred), Name(known[i])) {
+				return false
+			}
+		} else if words[i] != known[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // keep copies words to where they stay.

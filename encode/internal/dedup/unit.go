@@ -5,7 +5,7 @@ package dedup
 // and are reused.
 type Unit struct {
 	table *Table
-	names func(ref uint32) Name // of deferred names
+	names DeferredNames
 	scope uint32
 
 	types    []local
@@ -111,9 +111,8 @@ const (
 )
 
 // NewUnit returns a Unit that interns into t. It has to be reset for units in the
-// order of their numbers. names interns deferred names, and may be nil if there
-// are none.
-func (t *Table) NewUnit(names func(ref uint32) Name) *Unit {
+// order of their numbers. names may be nil if no names are deferred.
+func (t *Table) NewUnit(names DeferredNames) *Unit {
 	return &Unit{table: t, names: names, cache: make([]cacheSlot, minCache), met: make([]metRecord, 1)}
 }
 
