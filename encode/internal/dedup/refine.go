@@ -36,13 +36,12 @@ const fixed = 1 << 31
 // blocks returns the nodes to partition and the blocks that they begin in.
 func (s *split) blocks() *partition {
 	p := new(partition)
-	alike := s.alike()
 	var labels classShard
 	var byLabel []uint32 // by number in labels: the first class that has it
 	var words []uint32
 	add := func(n Node, c Class) {
 		b := uint32(c)
-		if alike[c] {
+		if s.alike[c] {
 			words = s.label(words[:0], c)
 			i, isNew := labels.enter(words)
 			if isNew {
@@ -57,7 +56,7 @@ func (s *split) blocks() *partition {
 			add(Node(s.bound+v), s.variants[v].class)
 		}
 	}
-	for c := range alike {
+	for c := range s.alike {
 		if len(s.byClass[c]) == 0 && s.g.meaning[c] == 0 {
 			add(Node(c), c)
 		}
@@ -108,10 +107,10 @@ func (p *partition) round() int {
 	return blocks.list.n
 }
 
-// alike returns the classes from which a private reference can be reached, and
+// findAlike returns the classes from which a private reference can be reached, and
 // those that differ from one of them in what they refer to only. Of a base, it
 // has only those that look like a class that the base does not have.
-func (s *split) alike() map[Class]bool {
+func (s *split) findAlike() map[Class]bool {
 	t := s.table
 	from := make(map[uint64][]Class) // by label
 	if t.base != nil {

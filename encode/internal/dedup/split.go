@@ -31,6 +31,7 @@ type split struct {
 	memo      map[uint64]uint32 // pattern of program and set
 	extends   map[uint64]bool   // of pairs of patterns
 
+	alike    map[Class]bool // see findAlike
 	variants []variant
 	find     map[uint64]uint32 // variant of class and pattern
 	byClass  map[Class][]uint32
@@ -65,6 +66,7 @@ func newSplit(g *Graph, ambiguous map[Class][]Class) (*split, error) {
 	if err := s.findReach(ambiguous); err != nil {
 		return nil, err
 	}
+	s.alike = s.findAlike()
 	s.makeVariants()
 	s.settle()
 	s.refine()
@@ -103,14 +105,20 @@ func (s *split) pattern(p int, set uint32) uint32 {
 	return n
 }
 
-// makeVariants finds which classes occur under which patterns.
+// makeVariants finds which classes occur under which patterns. Of a base, only
+// those matter that occur elsewhere too, or that look like one that does: the
+// others are what they are.
 func (s *split) makeVariants() {
 	at := make([]uint32, s.bound) // by class: variant + 1, of the program
+	elsewhere := s.outsideBase()
 	for p, program := range s.programs {
 		clear(at)
 		for _, u := range program.units {
 			for i, c := range s.table.scopes[u].classes {
 				if at[c] == 0 {
+					if p == 0 && elsewhere != nil && !elsewhere[c] {
+						continue
+					}
 					set := s.reach[c]
 					if set == 0 || s.table.class(c).kind() > Enum64 {
 						continue
@@ -123,6 +131,24 @@ func (s *split) makeVariants() {
 			}
 		}
 	}
+}
+
+// outsideBase marks the classes that occur in a unit, or look like one that does.
+// It is nil if there is no base.
+func (s *split) outsideBase() []bool {
+	if s.table.base == nil {
+		return nil
+	}
+	marked := make([]bool, s.bound)
+	for _, scope := range s.table.scopes[1:] {
+		for _, c := range scope.classes {
+			marked[c] = true
+		}
+	}
+	for c := range s.alike {
+		marked[c] = true
+	}
+	return marked
 }
 
 // variant returns the variant of a class under a pattern.
