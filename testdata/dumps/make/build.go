@@ -59,7 +59,7 @@ func (o *options) builtKernel(ctx context.Context, r *recipe) (kernel, error) {
 		about: "Debian's linux-source-" + r.series + " with " + r.config + " and CONFIG_DEBUG_INFO_BTF_VARS=" + r.vars,
 		load:  r.load, memory: r.memory, level: r.level, cpu: "qemu64",
 	}
-	if err := need("gcc", "make", "flex", "bison", "bc", "depmod", "nice"); err != nil {
+	if err := need("gcc", "make", "flex", "bison", "bc", "depmod", "nice", libelf, zlib); err != nil {
 		return k, err
 	}
 	tree, err := o.sourceTree(ctx, r)

@@ -45,7 +45,7 @@ func newInitramfs() (initramfs, error) {
 	}
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
-		return nil, need("busybox")
+		return nil, err
 	}
 	if err := fsys.program("/", busybox, "bin/busybox"); err != nil {
 		return nil, err

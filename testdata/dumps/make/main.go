@@ -47,12 +47,35 @@ type options struct {
 	truth   bool
 }
 
-// actions are what can be done with a kernel, by name.
-var actions = map[string]func(context.Context, *job) error{
-	"dump":  dump,
-	"crash": crash,
-	"live":  live,
-	"check": check,
+// action is what can be done with a kernel.
+type action struct {
+	run   func(context.Context, *job) error
+	needs []string // programs of this machine, besides those that boot a guest
+	guest []string // programs of the system that the guest has some of
+	truth bool     // makes a dump that there is a truth of
+}
+
+// actions are all actions by name.
+var actions = map[string]action{
+	"dump":  {run: dump, needs: []string{"makedumpfile"}, truth: true},
+	"crash": {run: crash, guest: []string{"kexec", "makedumpfile"}, truth: true},
+	"live":  {run: live},
+	"check": {run: check},
+}
+
+// ready reports what an action lacks, before the work begins.
+func (o *options) ready(a action) error {
+	needs := append([]string{"qemu-system-x86_64", "busybox"}, a.needs...)
+	o.truth = o.truth && a.truth
+	if o.truth {
+		needs = append(needs, "drgn", "xz")
+	}
+	for _, name := range a.guest {
+		if _, err := o.inSysroot(name); err != nil {
+			return err
+		}
+	}
+	return need(needs...)
 }
 
 // job is one run of an action.
@@ -93,10 +116,13 @@ func run(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	action := actions[f.Arg(0)]
-	if action == nil || f.NArg() != 2 {
+	action, known := actions[f.Arg(0)]
+	if !known || f.NArg() != 2 {
 		f.Usage()
-		return fmt.Errorf("an action and a kernel are needed: %q", f.Args())
+		return fmt.Errorf("an action and a kernel are needed, not %q", f.Args())
+	}
+	if err := o.ready(action); err != nil {
+		return err
 	}
 	done, err := o.workFolder()
 	if err != nil {
@@ -110,7 +136,7 @@ func run(ctx context.Context, args []string) error {
 	if o.name == "" {
 		o.name = f.Arg(0) + "-" + k.name
 	}
-	return action(ctx, &job{options: o, kernel: k})
+	return action.run(ctx, &job{options: o, kernel: k})
 }
 
 // workFolder makes the folder for large files. Its result removes it if nobody

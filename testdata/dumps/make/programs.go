@@ -27,16 +27,22 @@ func find(root, name string, dirs []string) (string, error) {
 	return "", fmt.Errorf("no %s under %s: %w", name, root, fs.ErrNotExist)
 }
 
-// addProgram adds a program of the system under root, and what it links.
-func (f initramfs) addProgram(root, name string) error {
-	file, err := find(root, name, programDirs)
+// inSysroot returns the file of a program of the system that guests have some of.
+func (o *options) inSysroot(name string) (string, error) {
+	file, err := find(o.sysroot, name, programDirs)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: install %s there", err, packages[name])
+		err = fmt.Errorf("%w: install %s there", err, packages[name])
 	}
+	return file, err
+}
+
+// addProgram adds such a program, and what it links.
+func (j *job) addProgram(f initramfs, name string) error {
+	file, err := j.inSysroot(name)
 	if err != nil {
 		return err
 	}
-	return f.program(root, file, "bin/"+name)
+	return f.program(j.sysroot, file, "bin/"+name)
 }
 
 // program adds a file that can be run, the libraries that it links, and the

@@ -31,10 +31,6 @@ const guestTime = 15 * time.Minute
 // and an interrupt that comes right then never returns. A panic without a second
 // kernel restarts the guest, which ends it.
 func (j *job) boot(ctx context.Context, script string, fsys initramfs, arguments string, extra ...string) (*machine, error) {
-	const qemu = "qemu-system-x86_64"
-	if err := need(qemu); err != nil {
-		return nil, err
-	}
 	dir := filepath.Join(j.work, "guest-"+j.name)
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
@@ -47,7 +43,7 @@ func (j *job) boot(ctx context.Context, script string, fsys initramfs, arguments
 	if err := fsys.write(initrd); err != nil {
 		return nil, err
 	}
-	m.cmd = exec.CommandContext(ctx, qemu, append([]string{
+	m.cmd = exec.CommandContext(ctx, "qemu-system-x86_64", append([]string{
 		"-machine", "q35,accel=tcg", "-cpu", j.kernel.cpu + ",-cx16", "-smp", "2", "-m", strconv.Itoa(j.kernel.memory),
 		"-display", "none", "-no-reboot", "-device", "vmcoreinfo",
 		"-serial", "file:console", "-serial", "file:report", "-qmp", "unix:qmp,server=on,wait=off",

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
-// packages are Debian's, by the programs that they bring.
+// packages are Debian's, by the programs and files that they bring.
 var packages = map[string]string{
 	"busybox":            "busybox-static",
 	"qemu-system-x86_64": "qemu-system-x86",
@@ -28,14 +29,27 @@ var packages = map[string]string{
 	"patch":              "patch",
 	"tar":                "tar",
 	"xz":                 "xz-utils",
+	libelf:               "libelf-dev",
+	zlib:                 "zlib1g-dev",
 }
 
-// need reports all programs that are missing, and what would bring them.
-func need(programs ...string) error {
+// Headers of the libraries that a kernel's build tools link.
+const (
+	libelf = "/usr/include/gelf.h"
+	zlib   = "/usr/include/zlib.h"
+)
+
+// need reports all programs, or files by their absolute paths, that are missing,
+// and what would bring them.
+func need(names ...string) error {
 	var missing, bring []string
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			missing, bring = append(missing, p), append(bring, packages[p])
+	for _, name := range names {
+		_, err := exec.LookPath(name)
+		if filepath.IsAbs(name) {
+			_, err = os.Stat(name)
+		}
+		if err != nil {
+			missing, bring = append(missing, name), append(bring, packages[name])
 		}
 	}
 	if missing == nil {

@@ -38,12 +38,12 @@ def task(t):
 
 
 def crash():
-    """The task that crashed, where one did."""
+    """The task that crashed, and where; None if no task did."""
     try:
-        t = prog.crashed_thread()
-    except ValueError:
+        t = prog.crashed_thread().object
+    except LookupError:
         return None
-    return {"pid": t.tid, "cpu": task_cpu(t.object).value_() if hasattr(task_cpu(t.object), "value_") else task_cpu(t.object)}
+    return {"pid": t.pid.value_(), "comm": t.comm.string_().decode("latin-1"), "cpu": task_cpu(t)}
 
 
 out = {

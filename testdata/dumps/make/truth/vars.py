@@ -78,6 +78,8 @@ def record(name, var, percpu):
         rec["big"] = True
     except FaultError:
         rec["error"] = "fault"
+    except TypeError:  # such as a member that is an array of any length
+        rec["error"] = "type"
     return rec
 
 
