@@ -15,15 +15,23 @@ type Base struct {
 	nested bool        // arrays keep their dimensions
 
 	strings *baseStrings
+	repeats bool // a string has several numbers
 }
 
 // NewBase indexes a BTF, which it keeps.
 func NewBase(blob *rawbtf.Blob) (*Base, error) {
 	b := &Base{blob: blob, strings: newBaseStrings(blob)}
 	b.types = dedup.NewTableOf(b.strings)
+	go blob.Repeats() // indexes the strings while types are entered
 	u := b.types.NewBaseUnit(int(blob.End()), blob.MaxElements())
 	for id, t := range blob.All() {
 		b.enter(u, id, t)
+	}
+	if b.repeats = blob.Repeats(); b.repeats {
+		u.Reset(0, dedup.Entry(blob.End()))
+		for id, t := range blob.All() {
+			b.enter(u, id, t)
+		}
 	}
 	if err := u.Intern(); err != nil {
 		return nil, err
@@ -106,7 +114,7 @@ func (b *Base) enterElements(u *dedup.Unit, n int, t rawbtf.Type) {
 
 // name returns the name that the string at s is.
 func (b *Base) name(s rawbtf.Str) dedup.Name {
-	if n := b.strings.number(b.blob.Canonical(s)); n != 0 {
+	if n := b.strings.number(s); n != 0 && !b.repeats {
 		return dedup.Name(n)
 	}
 	return b.types.Intern(b.blob.NameBytes(s)) // none, or the end of another string

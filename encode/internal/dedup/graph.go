@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"sync"
 )
 
 // Node is a type of the result. 0 is void.
@@ -151,7 +152,8 @@ func (u *Unit) Freeze() error {
 	}
 	t.ambiguous = g.define(seen)
 	t.meaning = g.meaning
-	t.freezeAlike(g)
+	t.alike = sync.OnceValue(func() map[uint64][]Class { return t.alikeInBase(g) })
+	go t.alike() // it is needed only when units have been read
 	return nil
 }
 

@@ -114,7 +114,7 @@ func (s *split) findAlike() map[Class]bool {
 	t := s.table
 	from := make(map[uint64][]Class) // by label
 	if t.base != nil {
-		from = maps.Clone(t.base.alike)
+		from = maps.Clone(t.base.alike())
 	}
 	var words []uint32
 	label := func(c Class) uint64 {
@@ -133,7 +133,7 @@ func (s *split) findAlike() map[Class]bool {
 		return alike
 	}
 	if own && t.base != nil {
-		for c := range t.base.all() { // not only those that t.base.alike has
+		for c := range t.base.all() { // not only those that alike has
 			if l := label(c); s.g.meaning[c] == 0 && !slices.Contains(from[l], c) {
 				if _, ok := from[l]; ok {
 					from[l] = append(slices.Clip(from[l]), c)
@@ -180,13 +180,14 @@ func (s *split) reachPrivate() map[Class]bool {
 	return set
 }
 
-// freezeAlike keeps what alike needs to know of a base.
-func (t *Table) freezeAlike(g *Graph) {
+// alikeInBase returns what findAlike needs to know of a base: the classes that may
+// differ from others because of a private reference alone, by label.
+func (t *Table) alikeInBase(g *Graph) map[uint64][]Class {
 	s := &split{g: g, table: t, bound: int(t.bound())}
-	t.alike = make(map[uint64][]Class)
+	alike := make(map[uint64][]Class)
 	heads := make(map[head]bool)
 	for c := range s.reachPrivate() {
-		t.alike[hashWords(s.label(nil, c))] = nil
+		alike[hashWords(s.label(nil, c))] = nil
 		heads[t.head(c)] = true
 	}
 	var words []uint32
@@ -195,10 +196,11 @@ func (t *Table) freezeAlike(g *Graph) {
 			continue
 		}
 		words = s.label(words[:0], c)
-		if list, ok := t.alike[hashWords(words)]; ok && g.meaning[c] == 0 {
-			t.alike[hashWords(words)] = append(list, c)
+		if list, ok := alike[hashWords(words)]; ok && g.meaning[c] == 0 {
+			alike[hashWords(words)] = append(list, c)
 		}
 	}
+	return alike
 }
 
 // head is how a record begins, which tells most labels apart.

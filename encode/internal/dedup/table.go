@@ -62,7 +62,7 @@ type Table struct {
 	unary     [numUnary][]Class // of a frozen table: as in Unit
 	meaning   []Class           // as in Graph
 	ambiguous map[Class][]Class
-	alike     map[uint64][]Class // by label: what a private reference made different
+	alike     func() map[uint64][]Class // see alikeInBase
 }
 
 type classShard struct {

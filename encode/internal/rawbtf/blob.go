@@ -26,7 +26,7 @@ type Blob struct {
 
 	indexOnce sync.Once
 	tab       strtab
-	repeats   bool // a string is there twice
+	repeats   bool
 }
 
 // header is the header of a BTF; offsets count from its end.
@@ -204,17 +204,11 @@ func (b *Blob) Lookup(name []byte) (Str, bool) {
 	return b.findStr(name, maphash.Bytes(seed, name))
 }
 
-// Canonical returns the offset that Lookup has for the string at s, which other
-// offsets may have too. Most BTF has each string once.
-func (b *Blob) Canonical(s Str) Str {
+// Repeats reports whether the string section has a string twice. Most BTF has
+// each once.
+func (b *Blob) Repeats() bool {
 	b.index()
-	if off := uint32(s) - b.str0; !b.repeats && off-1 < uint32(len(b.strs)) && b.strs[off-1] == 0 {
-		return s
-	}
-	if c, ok := b.Lookup(b.NameBytes(s)); ok {
-		return c
-	}
-	return s
+	return b.repeats
 }
 
 func (b *Blob) findStr(name []byte, hash uint64) (Str, bool) {

@@ -225,30 +225,25 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestCanonical finds one offset for a string that is there twice, or within
-// another.
-func TestCanonical(t *testing.T) {
-	b := NewBuilder(nil)
-	b.Int(b.String("int"), 4, Signed, 0, 32)
-	once, err := b.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.strs = append(b.strs, "lint\x00int\x00"...)
-	twice, err := b.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range []struct {
-		raw     []byte
-		s, want Str
-	}{{once, 0, 0}, {once, 1, 1}, {once, 2, 2}, {once, 99, 0}, {twice, 1, 1}, {twice, 5, 5}, {twice, 6, 1}, {twice, 10, 1}} {
-		blob, err := Parse(test.raw, nil)
+// TestRepeats finds a string that is there twice, or only at the end of another.
+func TestRepeats(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "lint\x00": false, "lint\x00int\x00": true, "in\x00int": false} {
+		b := NewBuilder(nil)
+		b.Int(b.String("int"), 4, Signed, 0, 32)
+		b.strs = append(b.strs, text...)
+		raw, err := b.Bytes()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := blob.Canonical(test.s); got != test.want {
-			t.Errorf("of %d bytes: the string at %d has offset %d, want %d", len(test.raw), test.s, got, test.want)
+		blob, err := Parse(raw, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := blob.Repeats(); got != want {
+			t.Errorf("with %q: %v, want %v", text, got, want)
+		}
+		if s, ok := blob.Lookup([]byte("int")); !ok || s != 1 {
+			t.Errorf("with %q: int is at %d", text, s)
 		}
 	}
 }
