@@ -79,6 +79,7 @@ type blob struct {
 	layout vmcore.Layout
 	base   *blob // what ids and string offsets continue; nil when they start here
 
+	raw      []byte // from the header to the end of the last section
 	types    []byte
 	strs     string   // one copy, so that names are cut from it for free
 	offsets  []uint32 // of each type in types; the first id's is offsets[0]
@@ -100,7 +101,7 @@ func parseBlob(raw []byte, layout vmcore.Layout, base *blob) (*blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &blob{layout: layout, base: base, types: h.types, strs: string(h.strs)}
+	b := &blob{layout: layout, base: base, raw: raw[:h.end], types: h.types, strs: string(h.strs)}
 	if n := len(b.strs); n > 0 && b.strs[n-1] != 0 {
 		return nil, malformed(h.strsOff+n, "string section does not end with a zero byte")
 	}

@@ -11,6 +11,7 @@ type header struct {
 	types, strs       []byte
 	typesOff, strsOff int // of the sections in the blob
 	layout            []byte
+	end               int // of the last section
 }
 
 // parseHeader reads the header of 24 bytes, or of 32 since a layout section
@@ -33,14 +34,15 @@ func parseHeader(raw []byte, layout vmcore.Layout) (*header, error) {
 	if hdrLen < headerLen || hdrLen > uint64(len(raw)) {
 		return nil, malformed(4, "header length %d of %d bytes", hdrLen, len(raw))
 	}
+	h := &header{}
 	section := func(off int, what string) ([]byte, int, error) {
 		start, n := hdrLen+word(off), word(off+4)
 		if start+n > uint64(len(raw)) {
 			return nil, 0, malformed(off, "%s section %#x+%#x is outside the %#x bytes of the blob", what, start, n, len(raw))
 		}
+		h.end = max(h.end, int(start+n))
 		return raw[start : start+n], int(start), nil
 	}
-	h := &header{}
 	var err error
 	if h.types, h.typesOff, err = section(8, "type"); err != nil {
 		return nil, err

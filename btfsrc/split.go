@@ -2,11 +2,12 @@ package btfsrc
 
 import "fmt"
 
-// BaseError reports split BTF that refers to types its base does not have, or
-// not of the kinds it takes them for: it was made for another kernel.
+// BaseError reports split BTF that was made for another kernel: it says so, or it
+// refers to types that its base does not have, or not of the kinds it takes them
+// for.
 type BaseError struct {
 	Name string // of the module or file
-	Msg  string // the first reference that does not fit
+	Msg  string // both identities, or the first reference that does not fit
 }
 
 func (e *BaseError) Error() string {
@@ -29,12 +30,16 @@ const (
 
 type kindSet uint32
 
-// checkBase verifies each reference of a split blob. BTF does not name its
-// base, but ids of another kernel lead to functions where types should be, two
-// thirds of a kernel's records being functions. A blob without a base passes.
+// checkBase verifies that a split blob was made for its base, where it says so,
+// and each reference. Most BTF does not name its base, but ids of another kernel
+// lead to functions where types should be, two thirds of a kernel's records being
+// functions. A blob without a base passes.
 func (b *blob) checkBase() error {
 	if b.base == nil {
 		return nil
+	}
+	if id, ok := b.madeFor(); ok && !b.base.fits(id) {
+		return &BaseError{Name: b.name, Msg: fmt.Sprintf("it was made for that of %v, and this is %v", id, b.base.identity())}
 	}
 	for id := range b.ids() {
 		if msg := b.checkRecord(b.record(id)); msg != "" {

@@ -28,6 +28,11 @@ func (c *encoder) emit(workers []*worker, g *dedup.Graph) (*Result, error) {
 	if base := c.opts.Base; base != nil {
 		opts.Base, em.index = base.blob, base.index
 		em.reuse(base)
+		if c.opts.Vars == VarsSplit {
+			id := base.blob.Identity()
+			id.Release = c.release()
+			opts.MadeFor = &id
+		}
 	}
 	em.build = rawbtf.NewBuilder(&opts)
 	first := em.build.Next()

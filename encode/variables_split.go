@@ -1,11 +1,33 @@
 package encode
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/kdbg/kdbg/encode/internal/dedup"
 	"github.com/kdbg/kdbg/encode/internal/rawbtf"
 )
+
+// release returns the release of the kernel that is encoded, "" if it does not
+// say. Its banner begins with it (init/version-timestamp.c).
+func (c *encoder) release() string {
+	for s := range c.file.Symbols() {
+		if string(s.Name) != "linux_banner" || s.Section <= 0 || s.Section >= len(c.file.Sections()) {
+			continue
+		}
+		section := &c.file.Sections()[s.Section]
+		data, err := section.Data()
+		if off := s.Value - section.Addr; err == nil && off < uint64(len(data)) {
+			if rest, ok := bytes.CutPrefix(data[off:], []byte("Linux version ")); ok {
+				release, _, _ := bytes.Cut(rest[:min(len(rest), maxRelease)], []byte(" "))
+				return string(release)
+			}
+		}
+	}
+	return ""
+}
+
+const maxRelease = 64 // bytes of a release (__NEW_UTS_LEN)
 
 // listedPlace is a variable of a BTF: the name of its section, and the offset.
 type listedPlace struct {

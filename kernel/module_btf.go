@@ -41,7 +41,7 @@ func (k *Kernel) addModuleBTF(b moduleBTF) error {
 	if _, err := k.mem.ReadMemory(raw, b.data); err != nil {
 		return err
 	}
-	return k.types.AddSplit(b.name, btfsrc.SourceModule, raw)
+	return k.addTypes(b.name, btfsrc.SourceModule, raw)
 }
 
 // moduleBTF is where the kernel keeps the BTF of a module.

@@ -182,7 +182,17 @@ func (k *Kernel) AddBTF(name string) error {
 	if err != nil {
 		return err
 	}
-	return k.types.AddSplit(name, btfsrc.SourceFile, raw)
+	return k.addTypes(name, btfsrc.SourceFile, raw)
+}
+
+// addTypes adds split BTF to the kernel's own. The error for one that was made for
+// another kernel names both.
+func (k *Kernel) addTypes(name string, src btfsrc.Source, raw []byte) error {
+	err := k.types.AddSplit(name, src, raw)
+	if _, ok := errors.AsType[*btfsrc.BaseError](err); ok && k.Release() != "" {
+		return fmt.Errorf("this is Linux %s: %w", k.Release(), err)
+	}
+	return err
 }
 
 // overlay is a memory that answers from first, and where that has nothing

@@ -11,6 +11,7 @@ import (
 type BuilderOptions struct {
 	Order    binary.ByteOrder // of the target; nil: little endian
 	Base     *Blob            // what a split BTF is split on; its order decides
+	MadeFor  *Identity        // of Base, if the split BTF is to record it
 	Layout   bool             // write the layout section (Linux 7.1); never in a split BTF
 	WideVlen bool             // allow more than 65,535 elements in a record (Linux 7.2)
 	SizeHint int              // bytes of types expected; 0: unknown
@@ -71,6 +72,9 @@ func NewBuilder(opts *BuilderOptions) *Builder {
 		b.first = base.End()
 		b.str0 = base.StrEnd()
 		base.index() // now, so that builders in parallel share it
+		if id := b.opts.MadeFor; id != nil {
+			b.strs = append(append(b.strs, id.Text()...), 0)
+		}
 	} else {
 		b.strs = append(b.strs, 0)
 	}

@@ -10,17 +10,36 @@ import (
 )
 
 // A SplitError is a split BTF that was read without a base.
-type SplitError struct{ File string }
+type SplitError struct {
+	File string
+	Made *Identity // what it is split on; nil: it does not say
+}
 
-func (e *SplitError) Error() string { return e.File + ": it is split, and its base is not named" }
+func (e *SplitError) Error() string {
+	if e.Made != nil {
+		return fmt.Sprintf("%s: it is split on the BTF of %v, which is not named", e.File, e.Made)
+	}
+	return e.File + ": it is split, and its base is not named"
+}
+
 func (e *SplitError) Hint() string {
 	return "name the vmlinux, or its BTF, that the module was built against with --base"
 }
 
 // A BaseError is a split BTF that was read with the wrong base.
-type BaseError struct{ File string }
+type BaseError struct {
+	File string
+	Made *Identity // what it is split on; nil: it does not say
+	Base Identity  // what it was read with
+}
 
-func (e *BaseError) Error() string { return e.File + ": it is split on another base" }
+func (e *BaseError) Error() string {
+	if e.Made != nil {
+		return fmt.Sprintf("%s: it is split on the BTF of %v, not on this base, %v", e.File, e.Made, e.Base)
+	}
+	return e.File + ": it is split on another base"
+}
+
 func (e *BaseError) Hint() string {
 	return "its base is the BTF of the vmlinux, of the very build, that it was encoded against"
 }
@@ -52,13 +71,27 @@ func ReadFile(name string, base *Blob) (*Blob, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if base == nil && b.looksSplit() {
-		return nil, &SplitError{name}
-	}
-	if !b.fitsBase() {
-		return nil, &BaseError{name}
+	if err := b.checkBase(name); err != nil {
+		return nil, err
 	}
 	return b, nil
+}
+
+// checkBase says what is wrong with the base that b, of a file, was read with.
+func (b *Blob) checkBase(file string) error {
+	var made *Identity
+	if id, ok := b.MadeFor(); ok {
+		made = &id
+	}
+	switch {
+	case b.base == nil && b.looksSplit():
+		return &SplitError{file, made}
+	case b.base != nil && made != nil && !b.base.fits(*made):
+		return &BaseError{file, made, b.base.Identity()}
+	case !b.fitsBase():
+		return &BaseError{File: file, Base: b.base.Identity()}
+	}
+	return nil
 }
 
 // fitsBase reports whether the names that b takes from its base are whole strings
