@@ -142,8 +142,8 @@ func (j *jsonWriter) scalar(v Value) {
 		}
 	}
 	switch {
-	case isBool(v.typ) && u <= 1:
-		j.out = strconv.AppendBool(j.out, u == 1)
+	case isBool(v.typ):
+		j.out = strconv.AppendBool(j.out, u != 0)
 	case isSigned(v.typ):
 		j.out = strconv.AppendInt(j.out, int64(u<<(64-bits))>>(64-bits), 10)
 	default:

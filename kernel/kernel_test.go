@@ -269,6 +269,19 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// TestJSONBool has a byte that is neither 0 nor 1, as one in a union can be: JSON
+// knows no third value, and text shows it.
+func TestJSONBool(t *testing.T) {
+	k := newKernel(t)
+	boolean := &btf.Int{Name: "_Bool", Size: 1, Encoding: btf.Bool}
+	for u, want := range map[uint64]string{0: "false false", 1: "true true", 160: "true 160"} {
+		v := k.Uint(boolean, u)
+		if got := string(v.AppendJSON(nil)) + " " + v.String(); got != want {
+			t.Errorf("%d is %s, want %s", u, got, want)
+		}
+	}
+}
+
 func TestVarErrors(t *testing.T) {
 	k := newKernel(t)
 	for _, test := range []struct{ name, kind, message, hint string }{
