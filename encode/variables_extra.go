@@ -21,7 +21,7 @@ func (c *encoder) extras(list []object, declared map[dedup.Name]declaration, g *
 	var more []object
 	for _, s := range c.variableSymbols.list {
 		name := c.table.Bytes(s.name)
-		if !c.wanted(s.section) || !validIdentifier(name) || hasHiddenPrefix(name) {
+		if !c.wanted(s.section) || !validIdentifier(name) || c.hidden(name) {
 			continue
 		}
 		before, after := neighbours(list, s.place)

@@ -43,8 +43,11 @@ const (
 // hiddenPrefixes begin the names of what macros define by the thousand for the
 // linker or a tool, and nobody reads by name.
 var hiddenPrefixes = []string{
-	"__UNIQUE_ID", "__tpstrtab_", "__exitcall_", "__gendwarfksyms_ptr_", "__func_stack_frame_non_standard_",
+	"__UNIQUE_ID", "__exitcall_", "__gendwarfksyms_ptr_", "__func_stack_frame_non_standard_",
 }
+
+// tracepointPrefix begins the names of the strings that hold tracepoints' names.
+const tracepointPrefix = "__tpstrtab_"
 
 // objects returns the variables to encode, ordered by place: at most one at an
 // address, none of size 0, and no two that overlap, as the kernel wants it of a
@@ -75,7 +78,7 @@ func (c *encoder) object(d definition, sizes *sizes) (o object, ok bool, err err
 		return o, false, nil
 	}
 	name := c.table.Bytes(d.name)
-	if hasHiddenPrefix(name) {
+	if c.hidden(name) {
 		return o, false, nil
 	}
 	sym, named := vs.named(p, d.name)
@@ -117,7 +120,11 @@ func (o *object) measure(sizes *sizes, symbol uint64) {
 	}
 }
 
-func hasHiddenPrefix(name []byte) bool {
+// hidden reports whether a variable is left out because of its name.
+func (c *encoder) hidden(name []byte) bool {
+	if strings.HasPrefix(string(name), tracepointPrefix) {
+		return !c.opts.VarsExtra
+	}
 	return slices.ContainsFunc(hiddenPrefixes, func(p string) bool { return strings.HasPrefix(string(name), p) })
 }
 

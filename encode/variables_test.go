@@ -33,6 +33,7 @@ __thread int per_thread = 5;
 percpu int cpu_number = 6;
 percpu static long counter = 7;
 int __UNIQUE_ID_x1 = 8;
+const char __tpstrtab_x[] = "x";
 static int __exitcall_a = 9;
 volatile u64 ticks = 10;
 extern volatile u64 ticks_alias __attribute__((alias("ticks")));
@@ -175,6 +176,7 @@ func TestVariablesExtra(t *testing.T) {
 		"\tconst const char banner[8] // 8\n", //
 		"\tconst int chosen // 4\n",           // once
 		"\tint cpu_number // 4\n",             //
+		"\tconst const char __tpstrtab_x[2]",  // the name of a tracepoint
 	} {
 		if !strings.Contains("\n"+got, want) {
 			t.Errorf("no %q in\n%s", want, got)
