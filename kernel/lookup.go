@@ -139,7 +139,7 @@ func (k *Kernel) typedAlias(s kallsyms.Symbol) string {
 
 func (k *Kernel) symbolType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btfsrc.Source, bool) {
 	for _, v := range vars {
-		if k.startsAt(v, s.Addr-vmcore.Addr(v.Offset)) {
+		if v.Section == "" && k.isOnly(s, v) || v.Section != "" && k.startsAt(v, s.Addr-vmcore.Addr(v.Offset)) {
 			return v.Type, v.Source, true
 		}
 	}
@@ -154,6 +154,14 @@ func (k *Kernel) symbolType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btf
 		}
 	}
 	return nil, btfsrc.SourceNone, false
+}
+
+// isOnly reports whether s is the one symbol that a VAR can be of that no DATASEC
+// lists, such as jiffies, which the kernel would refuse beside jiffies_64 at its
+// address. There is nothing but the name to tell.
+func (k *Kernel) isOnly(s kallsyms.Symbol, v btfsrc.Var) bool {
+	syms := dataSymbols(k.lookupIn(v.Module, v.Name))
+	return len(syms) == 1 && syms[0].Addr == s.Addr
 }
 
 // ambiguous lists the variables that share a name.

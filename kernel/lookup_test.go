@@ -15,7 +15,7 @@ import (
 // TestSectionsInOne has the DATASEC that pahole's global_var writes of a vmlinux
 // with two sections of a name: their variables are in one, each with the offset
 // that it has in its own. A variable with a weak and a strong definition is in it
-// twice.
+// twice. A VAR that it does not list is of the one symbol of its name.
 func TestSectionsInOne(t *testing.T) {
 	const first, second = data, data + 0x800
 	layout := vmcore.Layout{WordSize: 8}
@@ -26,10 +26,13 @@ func TestSectionsInOne(t *testing.T) {
 			{Addr: first, Type: 'D', Name: "_sdata"},
 			{Addr: first, Type: 'd', Name: "a"},
 			{Addr: first + 8, Type: 'd', Name: "b"},
+			{Addr: first + 8, Type: 'D', Name: "alias"},
 			{Addr: first + 16, Type: 'D', Name: "twice"},
 			{Addr: second, Type: 'd', Name: "c"},
 			{Addr: second + 8, Type: 'd', Name: "d"},
 			{Addr: second + 0x100, Type: 'd', Name: "stray"},
+			{Addr: second + 0x200, Type: 'd', Name: "two"},
+			{Addr: second + 0x210, Type: 'd', Name: "two"},
 			{Addr: data + 0x1000, Type: 'D', Name: "_edata"},
 		},
 	}).Image()
@@ -38,10 +41,11 @@ func TestSectionsInOne(t *testing.T) {
 	variable := func(name string, typ btf.Type, offset uint32) btf.VarSecinfo {
 		return btf.VarSecinfo{Type: &btf.Var{Name: name, Type: typ, Linkage: btf.GlobalVar}, Offset: offset, Size: 8}
 	}
+	unlisted := func(name string) btf.Type { return &btf.Var{Name: name, Type: u64, Linkage: btf.GlobalVar} }
 	b, err := btf.NewBuilder([]btf.Type{&btf.Datasec{Name: ".data", Size: 0x100, Vars: []btf.VarSecinfo{
 		variable("a", u64, 0), variable("c", u32, 0), variable("b", u64, 8), variable("d", u32, 8),
 		variable("twice", u64, 16), variable("twice", u64, 16), variable("stray", u32, 24),
-	}}}, nil)
+	}}, unlisted("alias"), unlisted("two")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +65,7 @@ func TestSectionsInOne(t *testing.T) {
 	k := kernel.New(kernel.Config{Arch: vmcore.Arch{Name: "x86_64", Layout: layout}, Mem: mem, Symbols: syms, Types: types})
 	for name, want := range map[string]string{
 		"a": "unsigned long", "b": "unsigned long", "c": "unsigned int", "d": "unsigned int", "twice": "unsigned long", "stray": "untyped",
+		"alias": "unsigned long", "two#1": "untyped",
 	} {
 		v, err := k.Var(name)
 		got := ""
