@@ -18,7 +18,7 @@ func distill(split *rawbtf.Blob) (own, base []byte, err error) {
 		use: make([]use, split.First()), ids: make([]rawbtf.ID, split.End()),
 	}
 	for id, t := range split.All() {
-		if err := d.visit(id, t, t.Kind != rawbtf.KindPtr && t.Kind != rawbtf.KindFuncProto, 0); err != nil {
+		if err := d.visit(id, t, 0); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -37,11 +37,9 @@ func distill(split *rawbtf.Blob) (own, base []byte, err error) {
 type use uint8
 
 const (
-	unused      use = iota
-	isDeclaring     // is pointed to: a declaration will do
-	isSized         // is part of something: its size counts
-	isCopied        // goes into the module's own BTF
-	isPart          // also, and is part of something there
+	unused   use = iota
+	isNamed      // goes into the distilled base
+	isCopied     // goes into the module's own BTF
 )
 
 type distiller struct {
@@ -54,81 +52,55 @@ type distiller struct {
 
 const maxChain = 64 // of types without name that lead to one another
 
-// visit marks what a type of the module, or one that is copied, refers to. part
-// says whether that is part of something that needs its size.
-func (d *distiller) visit(id rawbtf.ID, t rawbtf.Type, part bool, depth int) error {
+// visit marks what a type of the module, or one that is copied, refers to.
+func (d *distiller) visit(id rawbtf.ID, t rawbtf.Type, depth int) error {
 	if depth > maxChain {
 		return fmt.Errorf("type %d: chain of more than %d types without name", id, maxChain)
 	}
 	for ref := range t.Refs() {
-		if ref == 0 || ref >= d.first {
+		if ref == 0 || ref >= d.first || d.use[ref] != unused {
 			continue
 		}
 		target := d.split.Type(ref)
-		how, err := d.useOf(target, part)
-		if err != nil {
-			return fmt.Errorf("type %d: %w", id, err)
-		}
-		if d.use[ref] >= how {
-			continue
-		}
-		if d.use[ref] = how; how < isCopied {
-			continue
-		}
-		inner := part
 		switch target.Kind {
-		case rawbtf.KindPtr, rawbtf.KindFuncProto:
-			inner = false
-		case rawbtf.KindStruct, rawbtf.KindUnion, rawbtf.KindArray:
-			inner = true
+		case rawbtf.KindFunc, rawbtf.KindVar, rawbtf.KindDatasec:
+			return fmt.Errorf("type %d: refers to %v %q of the base", id, target.Kind, d.split.Name(target.Name))
+		case rawbtf.KindInt, rawbtf.KindFloat, rawbtf.KindFwd:
+			d.use[ref] = isNamed
+			continue
+		case rawbtf.KindStruct, rawbtf.KindUnion, rawbtf.KindEnum, rawbtf.KindEnum64:
+			if target.Name != 0 {
+				d.use[ref] = isNamed
+				continue
+			}
 		}
-		if err := d.visit(ref, target, inner, depth+1); err != nil {
+		d.use[ref] = isCopied
+		if err := d.visit(ref, target, depth+1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// useOf returns what a reference makes of a type of the base.
-func (d *distiller) useOf(t rawbtf.Type, part bool) (use, error) {
-	switch t.Kind {
-	case rawbtf.KindInt, rawbtf.KindFloat, rawbtf.KindFwd:
-		return isSized, nil
-	case rawbtf.KindStruct, rawbtf.KindUnion, rawbtf.KindEnum, rawbtf.KindEnum64:
-		if t.Name == 0 {
-			break
-		}
-		if part || t.Kind == rawbtf.KindEnum || t.Kind == rawbtf.KindEnum64 {
-			return isSized, nil
-		}
-		return isDeclaring, nil
-	case rawbtf.KindFunc, rawbtf.KindVar, rawbtf.KindDatasec:
-		return unused, fmt.Errorf("refers to %v %q of the base", t.Kind, d.split.Name(t.Name))
-	}
-	if part {
-		return isPart, nil
-	}
-	return isCopied, nil
-}
-
-// writeBase writes what the module needs of the base, and numbers it.
+// writeBase writes what the module needs of the base, and numbers it. All structs
+// have their size: the kernel looks at it only if one is part of another, but
+// finds no struct with bit-fields, and hardly any union, by a declaration. An
+// enum's size tells which kind it is.
 func (d *distiller) writeBase() ([]byte, error) {
 	b := rawbtf.NewBuilder(&rawbtf.BuilderOptions{Order: order(d.split)})
 	for id := rawbtf.ID(1); id < d.first; id++ {
+		if d.use[id] != isNamed {
+			continue
+		}
 		t := d.split.Type(id)
 		name := b.Str(d.split.NameBytes(t.Name))
-		switch {
-		case d.use[id] != isSized && d.use[id] != isDeclaring:
-		case d.use[id] == isDeclaring:
-			d.ids[id] = b.Fwd(name, t.Kind == rawbtf.KindUnion)
-		case t.Kind == rawbtf.KindStruct:
+		switch t.Kind {
+		case rawbtf.KindStruct:
 			d.ids[id] = b.Struct(name, t.Size, nil)
-		case t.Kind == rawbtf.KindUnion:
+		case rawbtf.KindUnion:
 			d.ids[id] = b.Union(name, t.Size, nil)
-		case t.Kind == rawbtf.KindEnum:
-			d.ids[id] = b.Enum(name, t.Size, t.Flag, nil)
-		case t.Kind == rawbtf.KindEnum64:
-			d.ids[id] = b.Enum64(name, t.Size, t.Flag, nil)
+		case rawbtf.KindEnum, rawbtf.KindEnum64:
+			d.ids[id] = b.Enum(name, t.Size, false, nil)
 		default:
 			d.ids[id] = d.copy(b, t)
 		}
@@ -144,7 +116,7 @@ func (d *distiller) writeSplit(base *rawbtf.Blob) ([]byte, error) {
 		order = append(order, id)
 	}
 	for id := rawbtf.ID(1); id < d.first; id++ {
-		if d.use[id] >= isCopied {
+		if d.use[id] == isCopied {
 			order = append(order, id)
 		}
 	}
