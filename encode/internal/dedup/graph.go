@@ -159,6 +159,11 @@ func (u *Unit) Freeze() error {
 
 // nameClass returns the class that refers to a name, 0 if there is none.
 func (t *Table) nameClass(k Kind, name Name) Class {
+	for b := t; b != nil; b = b.base {
+		if list := b.unary[unaryStruct+int(k.namer()-structName)]; int(name) < len(list) && list[name] != 0 {
+			return list[name]
+		}
+	}
 	words := [...]uint32{uint32(k.namer()) << kindShift, uint32(name), 0}
 	return t.find(words[:], hashWords(words[:]))
 }
