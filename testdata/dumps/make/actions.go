@@ -36,6 +36,7 @@ func dump(ctx context.Context, j *job) error {
 
 // live runs kdbg in the guest. The transcript is what it leaves.
 func live(ctx context.Context, j *job) error {
+	j.kernel.memory = max(256, j.kernel.memory) // the initramfs has a debugger in it
 	fsys, err := j.system()
 	if err != nil {
 		return err
@@ -77,5 +78,5 @@ func (j *job) system() (initramfs, error) {
 func (o *options) kdbg(ctx context.Context) (string, error) {
 	file := filepath.Join(o.work, "kdbg")
 	c := command{env: []string{"CGO_ENABLED=0"}}
-	return file, c.run(ctx, "go", "build", "-o", file, "github.com/kdbg/kdbg/cmd/kdbg")
+	return file, c.run(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", file, "github.com/kdbg/kdbg/cmd/kdbg")
 }

@@ -160,15 +160,28 @@ func missingLines(asked, got string) []string {
 	return lost
 }
 
-// all builds the kernel and installs its modules, without their DWARF. The
-// kernel is linked in any case: make does not know when the encoder is another.
+// all builds the kernel and installs its modules, without their DWARF. With
+// another encoder than the last time the kernel is linked again, which make
+// would not know to do.
 func (b *build) all(ctx context.Context, installed string) error {
-	for _, old := range []string{filepath.Join(b.dir, "vmlinux"), installed} {
-		if err := os.RemoveAll(old); err != nil {
+	encoder, err := stampOf(b.pahole)
+	if err != nil {
+		return err
+	}
+	old := []string{installed}
+	stamp := filepath.Join(b.dir, "encoder.stamp")
+	if was, err := os.ReadFile(stamp); err != nil || string(was) != encoder {
+		old = append(old, filepath.Join(b.dir, "vmlinux"), stamp)
+	}
+	for _, name := range old {
+		if err := os.RemoveAll(name); err != nil {
 			return err
 		}
 	}
 	if err := b.make(ctx); err != nil {
+		return err
+	}
+	if err := os.WriteFile(stamp, []byte(encoder), 0o644); err != nil {
 		return err
 	}
 	return b.make(ctx, "INSTALL_MOD_PATH="+installed, "INSTALL_MOD_STRIP=1", "modules_install")

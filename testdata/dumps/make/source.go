@@ -27,7 +27,7 @@ func (o *options) sourceTree(ctx context.Context, r *recipe) (string, error) {
 	if len(files) == 0 {
 		return "", fmt.Errorf("no patch in %s/%s: run this at the root of the repository", patches, r.series)
 	}
-	stamp, err := stampOf(files)
+	stamp, err := stampOf(files...)
 	if err != nil {
 		return "", err
 	}
@@ -65,8 +65,8 @@ func (o *options) givenTree(r *recipe) (string, error) {
 	return tree, nil
 }
 
-// stampOf returns a text that changes when one of the patches does.
-func stampOf(files []string) (string, error) {
+// stampOf returns a text that changes when one of the files does.
+func stampOf(files ...string) (string, error) {
 	sum := sha256.New()
 	for _, file := range files {
 		text, err := os.ReadFile(file)
