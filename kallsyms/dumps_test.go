@@ -63,11 +63,11 @@ _end 0xffffffff83c30000 0 bss B
 	},
 	{
 		"vars-7.2-amd64.kdump",
-		"68677 symbols, place-relative; bss 2208, data 8421, init 4921, percpu 298, rodata 20824, text 31993, unknown 12",
+		"68676 symbols, place-relative; bss 2207, data 8421, init 4921, percpu 298, rodata 20824, text 31993, unknown 12",
 		`
 _stext 0xffffffff81000000 64 text T
 _etext 0xffffffff819a8c10 0 text T
-kallsyms_names 0xffffffff81aaf344 910172 rodata D
+kallsyms_names 0xffffffff81aaf348 910164 rodata D
 init_task 0xffffffff8220aa00 2688 data T
 jiffies 0xffffffff82207a00 64 data T
 modules 0xffffffff822ce2a0 32 data T

@@ -54,7 +54,10 @@ func truthLog(t *testing.T, name string) []string {
 	}
 	var lines []string
 	for line := range strings.Lines(truth.Log) {
-		_, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "] ")
+		_, text, stamped := strings.Cut(strings.TrimSuffix(line, "\n"), "] ")
+		if !stamped { // the second line of a message
+			text = strings.TrimSpace(line)
+		}
 		lines = append(lines, text)
 	}
 	return lines

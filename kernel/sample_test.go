@@ -28,7 +28,7 @@ func TestSamples(t *testing.T) {
 
 func TestTime(t *testing.T) {
 	for dump, want := range map[string]string{
-		"vars-7.2-amd64":    "2026-11-22T22:27:54Z",
+		"vars-7.2-amd64":    "2026-11-23T03:33:07Z",
 		"debian-6.12-amd64": "2026-11-22T21:50:18Z",
 	} {
 		got, ok := openDump(t, dump).Time()

@@ -71,7 +71,7 @@ func TestVariablesMatchDWARF(t *testing.T) {
 		dump  string
 		typed int // at least
 	}{
-		{"vars-7.2-amd64", 12900},
+		{"vars-7.2-amd64", 13800},
 		{"debian-6.12-amd64", 380},
 	} {
 		t.Run(test.dump, func(t *testing.T) {

@@ -19,5 +19,5 @@ func ExampleOpen() {
 	// Output:
 	// kdump-compressed version 6, zstd
 	// x86_64 7.2.13-kdbg
-	// 0xffffffff97149640 true
+	// 0xffffffffb0d49640 true
 }

@@ -127,8 +127,8 @@ func TestRealDumps(t *testing.T) {
 	for name, want := range map[string]string{
 		"debian-6.12-amd64.kdump": "kdump-compressed version 6, zstd; x86_64; 6.12.107+deb13-cloud-amd64; 65536 frames; 71270400 present, 197033984 excluded; " +
 			"sub-header with _stext 0xffffffffa1800000; CPU 0 at 0xffffffffa24b00df, cr3 0x289e000; CPU 1 at 0x4edd65, cr3 0x2826000",
-		"vars-7.2-amd64.kdump": "kdump-compressed version 6, zstd; x86_64; 7.2.13-kdbg; 32768 frames; 42209280 present, 24768512 excluded; " +
-			"sub-header with _stext 0xffffffff95e00000; CPU 0 at 0xffffffff9679ae77, cr3 0x2c56000; CPU 1 at 0x564f4b, cr3 0xa09000",
+		"vars-7.2-amd64.kdump": "kdump-compressed version 6, zstd; x86_64; 7.2.13-kdbg; 32768 frames; 43786240 present, 23191552 excluded; " +
+			"sub-header with _stext 0xffffffffafa00000; CPU 0 at 0xffffffffb039ae77, cr3 0x2812000; CPU 1 at 0x401160, cr3 0xa29000",
 	} {
 		d, err := vmcore.Open(filepath.Join("..", "testdata", "dumps", name), nil)
 		if err != nil {

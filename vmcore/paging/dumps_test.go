@@ -35,7 +35,7 @@ var realDumps = []realDump{
 	},
 	{
 		name: "vars-7.2-amd64", levels: 4,
-		initTask: 0xffffffff9700aa00, modules: 0xffffffff970ce2a0, pid1: 0xffff8f004027e000,
+		initTask: 0xffffffffb0c0aa00, modules: 0xffffffffb0cce2a0, pid1: 0xffff8fe80027e000,
 		comm: 1648, mm: 1048, pgd: 104, argStart: 432,
 		wantModules: "sit tunnel4 ip_tunnel",
 		wantCommand: "/bin/busybox",
