@@ -3,6 +3,7 @@ package kernel
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 	"unicode/utf8"
 
@@ -115,11 +116,12 @@ func (j *jsonWriter) array(v Value, t *btf.Array, depth int) {
 func (j *jsonWriter) scalar(v Value) {
 	if _, ok := btfsrc.Strip(v.typ).(*btf.Float); ok {
 		x, err := v.Float()
-		if b, jerr := json.Marshal(x); err == nil && jerr == nil {
-			j.out = append(j.out, b...)
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			j.fail(v, err)
 			return
 		}
-		j.fail(v, err)
+		// With an exponent: written out, digits that are not in x would look exact.
+		j.out = strconv.AppendFloat(j.out, x, 'g', -1, 64)
 		return
 	}
 	u, bits, err := v.raw()

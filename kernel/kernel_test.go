@@ -458,3 +458,14 @@ func TestCast(t *testing.T) {
 		t.Errorf("a structure was cast to int: %v", err)
 	}
 }
+
+func TestFloatJSON(t *testing.T) {
+	k := newKernel(t)
+	for x, want := range map[float64]string{
+		0.5: "0.5", -3: "-3", -41690333743858936: "-4.1690333743858936e+16", 1e300: "1e+300",
+	} {
+		if got := string(k.Uint(k.BasicType("double"), math.Float64bits(x)).AppendJSON(nil)); got != want {
+			t.Errorf("%v is %s, want %s", x, got, want)
+		}
+	}
+}
