@@ -152,6 +152,7 @@ func (u *Unit) Freeze() error {
 	}
 	t.ambiguous = g.define(seen)
 	t.meaning = g.meaning
+	t.frozenLinks = sync.OnceValue(func() *links { return t.links(int(t.bound())) })
 	t.alike = sync.OnceValue(func() map[uint64][]Class { return t.alikeInBase(g) })
 	go t.alike() // it is needed only when units have been read
 	return nil

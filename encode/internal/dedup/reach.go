@@ -62,23 +62,22 @@ func (s *split) findReach(ambiguous map[Class][]Class) error {
 // ancestors marks the classes from which one of the given can be reached, if
 // byName is set also by way of the definitions of names.
 func (s *split) ancestors(of []Class, byName bool) []bool {
-	type link struct {
-		from Class
-		next uint32 // index + 1 of another link to the same class
+	var all []*links
+	for t := s.table; t != nil; t = t.base {
+		if t.frozenLinks != nil {
+			all = append(all, t.frozenLinks())
+		} else {
+			all = append(all, t.links(s.bound))
+		}
 	}
-	links := make([]link, 0, s.bound)
-	to := make([]uint32, s.bound) // by class: index + 1 of a link to it
-	var list []Class
-	for c := range s.table.all() {
-		if m := s.g.meaning[c]; m == 0 {
-			list = refs(list[:0], s.table.class(c).words)
-		} else if list = list[:0]; byName {
-			list = append(list, m)
+	if byName {
+		names := &links{last: make([]uint32, s.bound)}
+		for c, m := range s.g.meaning {
+			if m != 0 {
+				names.add(Class(c), m)
+			}
 		}
-		for _, d := range list {
-			links = append(links, link{c, to[d]})
-			to[d] = uint32(len(links))
-		}
+		all = append(all, names)
 	}
 	marked := make([]bool, s.bound)
 	todo := slices.Clone(of)
@@ -88,14 +87,60 @@ func (s *split) ancestors(of []Class, byName bool) []bool {
 	for len(todo) > 0 {
 		c := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		for i := to[c]; i != 0; i = links[i-1].next {
-			if from := links[i-1].from; !marked[from] {
-				marked[from] = true
-				todo = append(todo, from)
+		for _, l := range all {
+			for from := range l.into(c) {
+				if !marked[from] {
+					marked[from] = true
+					todo = append(todo, from)
+				}
 			}
 		}
 	}
 	return marked
+}
+
+// links are references, to be found by what they are made to.
+type links struct {
+	list []link
+	last []uint32 // by class: index + 1 of a link to it
+}
+
+type link struct {
+	from Class
+	next uint32 // index + 1 of another link to the same class
+}
+
+// links returns the references that the classes of t itself make, to classes below
+// bound.
+func (t *Table) links(bound int) *links {
+	l := &links{last: make([]uint32, bound)}
+	var list []Class
+	for c := range t.own() {
+		list = refs(list[:0], t.class(c).words)
+		for _, to := range list {
+			l.add(c, to)
+		}
+	}
+	return l
+}
+
+func (l *links) add(from, to Class) {
+	l.list = append(l.list, link{from, l.last[to]})
+	l.last[to] = uint32(len(l.list))
+}
+
+// into yields what refers to a class.
+func (l *links) into(c Class) iter.Seq[Class] {
+	return func(yield func(Class) bool) {
+		if int(c) >= len(l.last) {
+			return
+		}
+		for i := l.last[c]; i != 0; i = l.list[i-1].next {
+			if !yield(l.list[i-1].from) {
+				return
+			}
+		}
+	}
 }
 
 // reacher is Tarjan's algorithm for strongly connected components, without

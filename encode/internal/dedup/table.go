@@ -63,6 +63,8 @@ type Table struct {
 	meaning   []Class           // as in Graph
 	ambiguous map[Class][]Class
 	alike     func() map[uint64][]Class // see alikeInBase
+
+	frozenLinks func() *links // of a frozen table
 }
 
 type classShard struct {
