@@ -121,19 +121,22 @@ func (s *split) findAlike() map[Class]bool {
 		words = s.label(words[:0], c)
 		return hashWords(words)
 	}
-	own := false
+	heads := make(map[head]bool) // of own classes
 	for c := range s.reachPrivate() {
 		if uint32(c) >= t.first {
 			from[label(c)] = nil
-			own = true
+			heads[t.head(c)] = true
 		}
 	}
 	alike := make(map[Class]bool)
 	if len(from) == 0 {
 		return alike
 	}
-	if own && t.base != nil {
+	if len(heads) > 0 && t.base != nil {
 		for c := range t.base.all() { // not only those that alike has
+			if !heads[t.head(c)] {
+				continue
+			}
 			if l := label(c); s.g.meaning[c] == 0 && !slices.Contains(from[l], c) {
 				if _, ok := from[l]; ok {
 					from[l] = append(slices.Clip(from[l]), c)
