@@ -22,7 +22,6 @@ type Blob struct {
 	first  ID
 	str0   uint32
 	at     []uint32 // where each type lies in types
-	elems  int      // elements of all types
 
 	indexOnce sync.Once
 	tab       strtab
