@@ -251,7 +251,7 @@ func (k *Kernel) vote(s *sectionVotes, key sectionKey, most int) {
 // lookupIn returns the symbols of a name in one module, or in the kernel for
 // the types that a module or a file holds about the kernel itself.
 func (k *Kernel) lookupIn(module, name string) []kallsyms.Symbol {
-	if module != "" {
+	if module != "" && !k.describesKernel(module) {
 		if t, ok := k.moduleSymbols()[module]; ok {
 			if found := t.Lookup(name); len(found) > 0 {
 				return found
@@ -259,4 +259,12 @@ func (k *Kernel) lookupIn(module, name string) []kallsyms.Symbol {
 		}
 	}
 	return k.syms.Lookup(name)
+}
+
+// describesKernel reports whether the BTF of a module is about the kernel's own
+// variables (CONFIG_DEBUG_INFO_BTF_VARS=m), of which init_task is always one. A
+// symbol of that module is then another, even if its name is the same, as each
+// module has an orc_header.
+func (k *Kernel) describesKernel(module string) bool {
+	return slices.ContainsFunc(k.types.Vars("init_task"), func(v btfsrc.Var) bool { return v.Module == module })
 }
