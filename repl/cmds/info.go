@@ -196,7 +196,7 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 	for _, err := range slices.Concat(k.Problems(), k.ModuleProblems()) {
 		add(err)
 	}
-	if r.Types > 0 && !slices.ContainsFunc(k.Types().Sections(), isOrdinary) {
+	if r.Types > 0 && !hasVariables(k) {
 		r.Problems = append(r.Problems, problem{
 			"no types of variables, except for per-CPU ones: the kernel's BTF leaves them out",
 			"*(struct task_struct *)&init_task gives a variable a type",
@@ -208,9 +208,13 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 	}
 }
 
-// isOrdinary reports whether a section of BTF holds variables that are not
-// per-CPU: those are all that a kernel describes as it comes.
-func isOrdinary(section string) bool { return !strings.Contains(section, "percpu") }
+// hasVariables reports whether variables have types that are not per-CPU: those
+// are all that a kernel describes as it comes. The types may be in the BTF of a
+// module or of a file.
+func hasVariables(k *kernel.Kernel) bool {
+	_, err := k.Var("init_task") // which every kernel has
+	return kernel.ErrorKind(err) != kernel.KindUntyped
+}
 
 // addSamples adds where structures of the kernel fall, and advice where many of
 // them were filtered out.
