@@ -13,7 +13,7 @@ import (
 
 // TestLog compares the logs of the dumps with what drgn reads.
 func TestLog(t *testing.T) {
-	for _, name := range []string{"vars-7.2-amd64", "debian-6.12-amd64"} {
+	for _, name := range []string{"vars-7.2-amd64", "crash-7.2-amd64", "debian-6.12-amd64"} {
 		t.Run(name, func(t *testing.T) {
 			k, err := Open(t.Context(), Options{Files: []string{"../testdata/dumps/" + name + ".kdump"}})
 			if err != nil {

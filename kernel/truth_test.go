@@ -72,6 +72,7 @@ func TestVariablesMatchDWARF(t *testing.T) {
 		typed int // at least
 	}{
 		{"vars-7.2-amd64", 13800},
+		{"crash-7.2-amd64", 14300},
 		{"debian-6.12-amd64", 380},
 	} {
 		t.Run(test.dump, func(t *testing.T) {

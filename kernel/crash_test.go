@@ -1,0 +1,59 @@
+package kernel_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kdbg/kdbg/vmcore"
+)
+
+// TestCrash has the end of a kernel that panicked on CPU 1, and two that were
+// dumped alive.
+func TestCrash(t *testing.T) {
+	for _, name := range []string{"vars-7.2-amd64", "debian-6.12-amd64"} {
+		if c, crashed := openDump(t, name).Crash(); crashed {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	k := openDump(t, "crash-7.2-amd64")
+	c, crashed := k.Crash()
+	if !crashed || c.CPU != 1 || c.Task.Comm != "sh" || c.Message != "sysrq triggered crash" {
+		t.Errorf("%+v, %v", c, crashed)
+	}
+	if when, known := k.Info().CrashTime(); !known {
+		t.Errorf("no time of the crash: %v", when)
+	}
+}
+
+// TestCPUs holds registers against the tasks that ran: a crashed kernel says in
+// its notes which those are.
+func TestCPUs(t *testing.T) {
+	k := openDump(t, "crash-7.2-amd64")
+	cpus := k.CPUs()
+	if len(cpus) != 2 {
+		t.Fatalf("%d CPUs", len(cpus))
+	}
+	for i, c := range cpus {
+		if c.Number != i || c.Task.PID != c.Registers.PID {
+			t.Errorf("CPU %d: number %d, task %+v, note of process %d", i, c.Number, c.Task, c.Registers.PID)
+		}
+	}
+	pc, _ := cpus[1].Registers.Register("pc")
+	if name := k.SymbolName(vmcore.Addr(pc)); !strings.HasPrefix(name, "__crash_kexec+") {
+		t.Errorf("CPU 1 was at %#x, %s", pc, name)
+	}
+}
+
+// TestCPUsOfQEMU has registers of notes that name no task.
+func TestCPUsOfQEMU(t *testing.T) {
+	var got []string
+	for _, c := range openDump(t, "debian-6.12-amd64").CPUs() {
+		got = append(got, c.Task.Comm)
+	}
+	if len(got) != 2 || got[0] != "swapper/0" || got[1] != "yes" {
+		t.Errorf("tasks %q", got)
+	}
+	if cpus := newKernel(t).CPUs(); cpus != nil {
+		t.Errorf("CPUs of a kernel without a dump: %v", cpus)
+	}
+}
