@@ -20,7 +20,7 @@ func (o *options) sourceTree(ctx context.Context, r *recipe) (string, error) {
 		return o.givenTree(r)
 	}
 	tree := filepath.Join(o.work, "linux-"+r.series)
-	files, err := filepath.Glob(filepath.Join(patches, r.series, "0*.patch"))
+	files, err := filepath.Glob(filepath.Join(patches, r.series, "*[1-9]-*.patch")) // 0000 is the cover letter
 	if err != nil {
 		return "", err
 	}
