@@ -224,7 +224,7 @@ func TestEvalErrors(t *testing.T) {
 		{"1 + ffff888000001000", "not-found", `column 5: no symbol "ffff888000001000"`, "a hexadecimal number is written 0xffff888000001000"},
 		{"u64 + 1", "not-found", `column 1: no symbol "u64"`, "u64 is a type: sizeof(u64) is a value"},
 		{"twice", "ambiguous", `column 1: "twice" stands for 2 variables`, "…"},
-		{"raw + 1", "untyped", `column 1: "raw" at 0xffff888000001160 has no type: no BTF describes it`, "say its type: *(TYPE *)&raw"},
+		{"raw + 1", "untyped", `column 1: "raw" at 0xffff888000001160 has no type: no BTF describes it`, "say its type, *(TYPE *)&raw, or name a BTF of this kernel's variables with --btf"},
 		{"(int)raw_percpu", "type", `column 6: "raw_percpu" is a per-CPU variable`, "pick a CPU: *(int *)per_cpu_ptr(&raw_percpu, 0)"},
 		{"sizeof(struct foo)", "ambiguous", "column 8: struct foo stands for 2 types", "choose one by its number: struct foo#1 (4 bytes) struct foo#2 (8 bytes)"},
 		{"sizeof(struct foo#3)", "not-found", "column 8: struct foo has 2 candidates", ""},
