@@ -22,8 +22,10 @@ type program struct {
 	units []int    // ascending
 }
 
-// maxPrograms is how many programs of a definition are tried for a unit.
-const maxPrograms = 64
+const (
+	maxPrograms = 64      // of a definition that are tried for a unit
+	maxMeanings = 1 << 25 // of all programs together
+)
 
 // define puts the definitions of the ambiguous names in an order that depends on
 // neither workers nor units, except for those that look alike.
@@ -70,7 +72,7 @@ func (s *split) bindings() [][]uint32 {
 // others, to the program with which it has most in common. Units that define no
 // ambiguous name are one program. A base is a program of its own, as it cannot
 // change any more.
-func (s *split) join() {
+func (s *split) join() error {
 	bindings := s.bindings()
 	s.program = make([]int, len(bindings))
 	order := make([]int, len(bindings))
@@ -94,6 +96,9 @@ func (s *split) join() {
 		}
 		if p < 0 {
 			p = len(s.programs)
+			if (p+1)*len(s.ambiguous) > maxMeanings {
+				return ErrAmbiguous
+			}
 			s.programs = append(s.programs, &program{means: make([]uint32, len(s.ambiguous))})
 		}
 		if len(bindings[u]) == 0 {
@@ -106,6 +111,7 @@ func (s *split) join() {
 	for _, p := range s.programs {
 		slices.Sort(p.units)
 	}
+	return nil
 }
 
 // bind adds a unit to a program. It returns the definitions that are new there.

@@ -48,27 +48,43 @@ func TestTwoLanguages(t *testing.T) {
 	}
 }
 
-// TestTooAmbiguous gives up where names have more meanings than can be told apart.
+// TestTooAmbiguous gives up where names have more meanings than can be told apart:
+// a chain of structs, each of which reaches another set of names, and units that
+// all contradict each other.
 func TestTooAmbiguous(t *testing.T) {
-	const names = 40_000
-	var units [2]strings.Builder
-	for u := range units {
-		fmt.Fprintf(&units[u], "1 int int %d\n", 4+4*u)
+	chain := func(names, size int) string {
+		var text strings.Builder
+		fmt.Fprintf(&text, "1 int int %d\n", size)
 		for n := range names {
-			fmt.Fprintf(&units[u], "%d struct s%d 16 a@0:1 next@64:%d\n%d ptr %d\n", 10+2*n, n, 11+2*max(n-1, 0), 11+2*n, 10+2*n)
+			fmt.Fprintf(&text, "%d struct s%d 16 a@0:1 next@64:%d\n%d ptr %d\n", 10+2*n, n, 11+2*max(n-1, 0), 11+2*n, 10+2*n)
 		}
+		return text.String()
 	}
-	table := NewTable()
-	u := table.NewUnit(nil)
-	for i := range units {
-		u.Reset(i+1, 10+2*names)
-		enter(t, u, units[i].String())
-		if err := u.Intern(); err != nil {
-			t.Fatal(err)
-		}
-		u.Commit()
+	contradicting := []string{chain(6000, 4), chain(6000, 8)}
+	for size := range 6000 {
+		contradicting = append(contradicting, fmt.Sprintf("1 struct s0 %d", 100+size))
 	}
-	if _, err := table.Resolve(); err != ErrAmbiguous {
-		t.Errorf("Resolve: %v, want %v", err, ErrAmbiguous)
+	for _, test := range []struct {
+		name  string
+		units []string
+	}{
+		{"sets", []string{chain(40_000, 4), chain(40_000, 8)}},
+		{"programs", contradicting},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			table := NewTable()
+			u := table.NewUnit(nil)
+			for i, source := range test.units {
+				u.Reset(i+1, 100_000)
+				enter(t, u, source)
+				if err := u.Intern(); err != nil {
+					t.Fatal(err)
+				}
+				u.Commit()
+			}
+			if _, err := table.Resolve(); err != ErrAmbiguous {
+				t.Errorf("Resolve: %v, want %v", err, ErrAmbiguous)
+			}
+		})
 	}
 }

@@ -62,7 +62,9 @@ func newSplit(g *Graph, ambiguous map[Class][]Class) (*split, error) {
 		s.number[name] = i
 	}
 	s.define(ambiguous)
-	s.join()
+	if err := s.join(); err != nil {
+		return nil, err
+	}
 	if err := s.findReach(ambiguous); err != nil {
 		return nil, err
 	}
@@ -110,9 +112,13 @@ func (s *split) pattern(p int, set uint32) uint32 {
 // others are what they are.
 func (s *split) makeVariants() {
 	at := make([]uint32, s.bound) // by class: variant + 1, of the program
+	var entered []Class           // there
 	elsewhere := s.outsideBase()
 	for p, program := range s.programs {
-		clear(at)
+		for _, c := range entered {
+			at[c] = 0
+		}
+		entered = entered[:0]
 		for _, u := range program.units {
 			for i, c := range s.table.scopes[u].classes {
 				if at[c] == 0 {
@@ -124,6 +130,7 @@ func (s *split) makeVariants() {
 						continue
 					}
 					at[c] = s.variant(c, s.pattern(p, set), p) + 1
+					entered = append(entered, c)
 				}
 				v := &s.variants[at[c]-1]
 				v.order = min(v.order, uint64(u)<<32|uint64(i))
