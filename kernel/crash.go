@@ -113,13 +113,17 @@ func (k *Kernel) panicCPU() (cpu int, ok bool) {
 	return int(n), true
 }
 
+// maxLastWords is how many records of the log are searched for the reason of a
+// panic. Stacks of all tasks may follow it; a damaged log may claim a billion.
+const maxLastWords = 1 << 16
+
 // panicMessage searches the log for the reason of the panic.
 func (k *Kernel) panicMessage() string {
 	log, err := k.openLog()
 	if err != nil {
 		return ""
 	}
-	return lastWords(log.newestFirst())
+	return lastWords(log.newestFirst(maxLastWords))
 }
 
 // Words of a kernel that cannot go on. A panic says why after its own; one that

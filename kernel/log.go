@@ -82,11 +82,11 @@ func (k *Kernel) openLog() (*logRing, error) {
 	return l, err
 }
 
-// newestFirst yields the messages, the last that was written first. Those that
-// cannot be read, or that were not complete, are passed over.
-func (l *logRing) newestFirst() iter.Seq[string] {
+// newestFirst yields the messages of up to limit records, the last that was written
+// first. Those that cannot be read, or that were not complete, are passed over.
+func (l *logRing) newestFirst(limit uint64) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		n := min((l.head-l.tail)&l.idMask+1, l.count)
+		n := min((l.head-l.tail)&l.idMask+1, l.count, limit)
 		for i := range n {
 			if text, ok := l.message((l.head - i) & l.idMask); ok && !yield(text) {
 				return

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -24,7 +25,10 @@ func TestLog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			messages := slices.Collect(log.newestFirst())
+			messages := slices.Collect(log.newestFirst(math.MaxUint64))
+			if diff := cmp.Diff(messages[:3], slices.Collect(log.newestFirst(3))); diff != "" {
+				t.Errorf("the newest three (-want +got):\n%s", diff)
+			}
 			slices.Reverse(messages)
 			var got []string
 			for _, m := range messages {
