@@ -23,7 +23,7 @@ func (k *Kernel) Time() (t time.Time, ok bool) {
 		if len(syms) != 1 || err != nil {
 			continue
 		}
-		sec, err := k.At(syms[0].Addr, typ).uintAt(c.seconds...)
+		sec, err := k.At(syms[0].Addr, typ).UintAt(c.seconds...)
 		if err == nil && sec != 0 && sec < 1<<40 {
 			return time.Unix(int64(sec), 0), true
 		}

@@ -63,7 +63,7 @@ func (k *Kernel) running(cpu int) Task {
 			return Task{}
 		}
 	}
-	curr, err := queues.path("curr")
+	curr, err := queues.Path("curr")
 	if err != nil {
 		return Task{}
 	}
@@ -77,12 +77,12 @@ func (k *Kernel) running(cpu int) Task {
 // asTask reads a struct task_struct as far as it can be read.
 func (v Value) asTask() Task {
 	t := Task{Addr: v.addr}
-	if pid, err := v.path("pid"); err == nil {
+	if pid, err := v.Path("pid"); err == nil {
 		if n, err := pid.Int(); err == nil {
 			t.PID = int(n)
 		}
 	}
-	if comm, err := v.path("comm"); err == nil {
+	if comm, err := v.Path("comm"); err == nil {
 		t.Comm, _ = comm.CString(64) // TASK_COMM_LEN is 16
 	}
 	return t

@@ -47,7 +47,7 @@ func (v Value) Format(w io.Writer, opts *FormatOptions) error {
 	f.MaxDepth = limit(f.MaxDepth, defaultDepth)
 	f.MaxDepth = min(f.MaxDepth, maxNesting)
 	f.MaxElements = limit(f.MaxElements, defaultElements)
-	f.value(v.snapshot(), 0)
+	f.value(v.Snapshot(), 0)
 	f.flush(0)
 	return f.err
 }

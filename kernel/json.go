@@ -22,7 +22,7 @@ const maxLeaves = 1 << 20
 // among their own. A part that cannot be read is {"error": kind, "address": …}.
 func (v Value) AppendJSON(b []byte) []byte {
 	j := jsonWriter{out: b}
-	j.value(v.snapshot(), 0)
+	j.value(v.Snapshot(), 0)
 	return j.out
 }
 

@@ -45,7 +45,7 @@ func (k *Kernel) List(head vmcore.Addr, t btf.Type, member string) iter.Seq2[Val
 		}
 		offset, _ := link.Addr()
 		at := head
-		node, err := k.readPointer(head)
+		node, err := k.Pointer(head)
 		tortoise, steps, power := head, 0, 1
 		for err == nil && node != head {
 			if node == tortoise || steps > maxNodes {
@@ -59,20 +59,10 @@ func (k *Kernel) List(head vmcore.Addr, t btf.Type, member string) iter.Seq2[Val
 				return
 			}
 			at = node
-			node, err = k.readPointer(at)
+			node, err = k.Pointer(at)
 		}
 		if err != nil {
 			yield(Value{}, &ListError{Head: head, At: at, Msg: "its next node cannot be read", Err: err})
 		}
 	}
-}
-
-// readPointer reads the pointer at an address.
-func (k *Kernel) readPointer(a vmcore.Addr) (vmcore.Addr, error) {
-	var buf [8]byte
-	b := buf[:k.layout.WordSize]
-	if _, err := k.mem.ReadMemory(b, a); err != nil {
-		return 0, err
-	}
-	return vmcore.Addr(k.layout.Word(b)), nil
 }

@@ -67,7 +67,7 @@ func (k *Kernel) openLog() (*logRing, error) {
 		{&textBits, []string{"text_data_ring", "size_bits"}},
 		{&text, []string{"text_data_ring", "data"}},
 	} {
-		if *f.to, err = rb.uintAt(f.path...); err != nil {
+		if *f.to, err = rb.UintAt(f.path...); err != nil {
 			return nil, err
 		}
 	}
@@ -75,10 +75,10 @@ func (k *Kernel) openLog() (*logRing, error) {
 		return nil, fmt.Errorf("the log at %v is damaged: rings of 2^%d records and 2^%d bytes", a, descBits, textBits)
 	}
 	l.count, l.textSize, l.text = 1<<descBits, 1<<textBits, vmcore.Addr(text)
-	if l.descs, err = rb.path("desc_ring", "descs"); err != nil {
+	if l.descs, err = rb.Path("desc_ring", "descs"); err != nil {
 		return nil, err
 	}
-	l.infos, err = rb.path("desc_ring", "infos")
+	l.infos, err = rb.Path("desc_ring", "infos")
 	return l, err
 }
 
@@ -102,8 +102,8 @@ func (l *logRing) message(id uint64) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	desc = desc.snapshot()
-	state, err := desc.uintAt("state_var")
+	desc = desc.Snapshot()
+	state, err := desc.UintAt("state_var")
 	done := state &^ l.idMask / (l.idMask + 1)
 	if err != nil || state&l.idMask != id || done != descCommitted && done != descFinalized {
 		return "", false
@@ -112,15 +112,15 @@ func (l *logRing) message(id uint64) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	size, err := info.uintAt("text_len")
+	size, err := info.UintAt("text_len")
 	if err != nil || size > maxLogText {
 		return "", false
 	}
-	begin, err := desc.uintAt("text_blk_lpos", "begin")
+	begin, err := desc.UintAt("text_blk_lpos", "begin")
 	if err != nil {
 		return "", false
 	}
-	next, err := desc.uintAt("text_blk_lpos", "next")
+	next, err := desc.UintAt("text_blk_lpos", "next")
 	if err != nil {
 		return "", false
 	}

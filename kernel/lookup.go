@@ -117,10 +117,15 @@ func (k *Kernel) variable(s kallsyms.Symbol, vars []btfsrc.Var) (Value, error) {
 	if !ok {
 		return Value{}, &UntypedError{Symbol: s, Alias: k.typedAlias(s), Err: k.missing(partTypes)}
 	}
+	return k.at(s, t, src), nil
+}
+
+// at returns the object of type t at a symbol.
+func (k *Kernel) at(s kallsyms.Symbol, t btf.Type, src btfsrc.Source) Value {
 	v := k.At(s.Addr, t)
 	v.source = src
 	v.percpu = s.Class == kallsyms.PerCPU
-	return v, nil
+	return v
 }
 
 // typedAlias returns another name of a symbol's address that has a type, as
@@ -137,11 +142,10 @@ func (k *Kernel) typedAlias(s kallsyms.Symbol) string {
 	return ""
 }
 
+// symbolType returns the type of a symbol from the first source that has one.
 func (k *Kernel) symbolType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btfsrc.Source, bool) {
-	for _, v := range vars {
-		if v.Section == "" && k.isOnly(s, v) || v.Section != "" && k.startsAt(v, s.Addr-vmcore.Addr(v.Offset)) {
-			return v.Type, v.Source, true
-		}
+	if t, src, ok := k.describedType(s, vars); ok {
+		return t, src, true
 	}
 	if s.Class == kallsyms.Text {
 		if fn := k.types.Lookup(btfsrc.KindFunc, s.Name); len(fn) > 0 {
@@ -151,6 +155,16 @@ func (k *Kernel) symbolType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btf
 	for _, typer := range k.typers {
 		if t, src, ok := typer.VarType(s); ok {
 			return t, src, true
+		}
+	}
+	return nil, btfsrc.SourceNone, false
+}
+
+// describedType returns the type that a BTF gives the variable at a symbol.
+func (k *Kernel) describedType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btfsrc.Source, bool) {
+	for _, v := range vars {
+		if v.Section == "" && k.isOnly(s, v) || v.Section != "" && k.startsAt(v, s.Addr-vmcore.Addr(v.Offset)) {
+			return v.Type, v.Source, true
 		}
 	}
 	return nil, btfsrc.SourceNone, false

@@ -68,13 +68,13 @@ func (k *Kernel) moduleBTF() (map[vmcore.Addr]moduleBTF, error) {
 		if err != nil {
 			return blobs, fmt.Errorf("list BTF of modules: %w", err)
 		}
-		mod, _ := v.uintAt("module")
-		data, _ := v.uintAt("btf", "data")
-		size, err := v.uintAt("btf", "data_size")
+		mod, _ := v.UintAt("module")
+		data, _ := v.UintAt("btf", "data")
+		size, err := v.UintAt("btf", "data_size")
 		if err != nil {
 			return blobs, fmt.Errorf("list BTF of modules: %w", err)
 		}
-		name, err := v.path("btf", "name")
+		name, err := v.Path("btf", "name")
 		if err != nil {
 			return blobs, fmt.Errorf("list BTF of modules: %w", err)
 		}

@@ -125,17 +125,17 @@ var moduleStates = [...]string{"live", "coming", "going", "unformed"}
 func readModule(v Value) (Module, error) {
 	m := Module{value: v}
 	m.Addr, _ = v.Addr()
-	name, err := v.path("name")
+	name, err := v.Path("name")
 	if err != nil {
 		return m, err
 	}
 	if m.Name, err = name.CString(256); err != nil {
 		return m, fmt.Errorf("module at %v: %w", m.Addr, err)
 	}
-	if state, err := v.uintAt("state"); err == nil && state < uint64(len(moduleStates)) {
+	if state, err := v.UintAt("state"); err == nil && state < uint64(len(moduleStates)) {
 		m.State = moduleStates[state]
 	}
-	m.Taints, _ = v.uintAt("taints")
+	m.Taints, _ = v.UintAt("taints")
 	m.Ranges = moduleRanges(v)
 	m.UsedBy = moduleUsers(v)
 	return m, nil
@@ -163,8 +163,8 @@ func moduleRanges(v Value) []ModuleRange {
 			if err != nil {
 				break
 			}
-			base, _ := e.uintAt("base")
-			size, err := e.uintAt("size")
+			base, _ := e.UintAt("base")
+			size, err := e.UintAt("size")
 			add(base, size, err, c)
 		}
 		return ranges
@@ -173,10 +173,10 @@ func moduleRanges(v Value) []ModuleRange {
 	if err != nil {
 		return nil
 	}
-	base, _ := core.uintAt("base")
-	text, _ := core.uintAt("text_size")
-	ro, _ := core.uintAt("ro_size")
-	size, err := core.uintAt("size")
+	base, _ := core.UintAt("base")
+	text, _ := core.UintAt("text_size")
+	ro, _ := core.UintAt("ro_size")
+	size, err := core.UintAt("size")
 	add(base, text, err, kallsyms.Text)
 	if ro > text {
 		add(base+text, ro-text, err, kallsyms.ROData)
@@ -204,43 +204,13 @@ func moduleUsers(v Value) []string {
 		if err != nil || len(names) > 1024 {
 			break
 		}
-		if name, err := u.path("source", "name"); err == nil {
+		if name, err := u.Path("source", "name"); err == nil {
 			if s, err := name.CString(256); err == nil {
 				names = append(names, s)
 			}
 		}
 	}
 	return names
-}
-
-// path follows members by name, through pointers.
-func (v Value) path(names ...string) (Value, error) {
-	var err error
-	for _, name := range names {
-		if isPointer(v.typ) {
-			if v, err = v.Deref(); err != nil {
-				return Value{}, err
-			}
-		}
-		if v, err = v.Field(name); err != nil {
-			return Value{}, err
-		}
-	}
-	return v, nil
-}
-
-// uintAt returns the number that path leads to.
-func (v Value) uintAt(names ...string) (uint64, error) {
-	m, err := v.path(names...)
-	if err != nil {
-		return 0, err
-	}
-	if isComposite(m.typ) { // atomic_t and the like
-		if m, err = m.Field("counter"); err != nil {
-			return 0, err
-		}
-	}
-	return m.Uint()
 }
 
 // moduleSymbols returns the symbol tables of all modules by name. A module
@@ -267,14 +237,14 @@ func (k *Kernel) readAllModuleSymbols() map[string]*kallsyms.Table {
 func (k *Kernel) readModuleSymbols(m *Module) (*kallsyms.Table, error) {
 	spec := kallsyms.ModuleSpec{Name: m.Name}
 	var err error
-	if spec.NumSymbols, err = m.value.uintAt("kallsyms", "num_symtab"); err != nil {
+	if spec.NumSymbols, err = m.value.UintAt("kallsyms", "num_symtab"); err != nil {
 		return nil, err
 	}
 	for _, f := range []struct {
 		name string
 		to   *vmcore.Addr
 	}{{"symtab", &spec.Symtab}, {"strtab", &spec.Strtab}, {"typetab", &spec.Typetab}} {
-		u, err := m.value.uintAt("kallsyms", f.name)
+		u, err := m.value.UintAt("kallsyms", f.name)
 		if err != nil && f.name != "typetab" {
 			return nil, err
 		}
@@ -283,8 +253,8 @@ func (k *Kernel) readModuleSymbols(m *Module) (*kallsyms.Table, error) {
 	for _, r := range m.Ranges {
 		spec.Sections = append(spec.Sections, kallsyms.Section{Start: r.Start, End: r.End, Class: r.Class})
 	}
-	if base, err := m.value.uintAt("percpu"); err == nil && base != 0 {
-		size, _ := m.value.uintAt("percpu_size")
+	if base, err := m.value.UintAt("percpu"); err == nil && base != 0 {
+		size, _ := m.value.UintAt("percpu_size")
 		spec.Sections = append(spec.Sections, kallsyms.Section{
 			Start: vmcore.Addr(base), End: vmcore.Addr(base + size), Class: kallsyms.PerCPU,
 		})

@@ -61,7 +61,7 @@ func (k *Kernel) Samples(ctx context.Context) []Sample {
 		}
 		for _, name := range kind.pointers {
 			if syms := dataSymbols(k.syms.Lookup(name)); len(syms) == 1 {
-				if p, err := k.readPointer(syms[0].Addr); err == nil && p != 0 {
+				if p, err := k.Pointer(syms[0].Addr); err == nil && p != 0 {
 					s.count(k, p)
 				}
 			}

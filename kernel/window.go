@@ -13,8 +13,9 @@ type window struct {
 // maxWindow bounds what is read ahead of an object.
 const maxWindow = 1 << 20
 
-// snapshot returns the value with its bytes read, as far as they can be.
-func (v Value) snapshot() Value {
+// Snapshot returns the value with its bytes read, as far as they can be: members
+// that are looked at afterwards cost no further reads.
+func (v Value) Snapshot() Value {
 	if v.kind != reference || v.percpu {
 		return v
 	}
