@@ -79,12 +79,19 @@ func (s *Session) Exec(ctx context.Context, line string) error {
 	}
 	env := s.env
 	env.Out = &safeWriter{ctx: ctx, w: s.out, json: s.opts.JSON}
-	return c.Run(ctx, &env, args)
+	env.Report = func(err error) { s.Report(line, err) }
+	if err := c.Run(ctx, &env, args); err != nil {
+		return err
+	}
+	return env.Incomplete()
 }
 
 // Report writes the error of a line: text to the errors, an object to the
 // data in JSON.
 func (s *Session) Report(line string, err error) {
+	if e, ok := err.(*cmds.IncompleteError); ok && e.Unreported() == 0 {
+		return // its problems have been reported
+	}
 	if s.opts.JSON {
 		env := s.env
 		env.Out = &safeWriter{ctx: context.Background(), w: s.out, json: true}

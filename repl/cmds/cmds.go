@@ -96,6 +96,9 @@ type Env struct {
 	JSON     bool      // one object per line in place of text
 	Settings *Settings
 	Scope    *Scope
+	Report   func(error) // writes what [Env.Problem] is told; may be nil
+
+	problems int
 }
 
 // Printf writes text to Out.

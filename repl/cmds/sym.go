@@ -58,8 +58,13 @@ func runSym(ctx context.Context, env *Env, args string) error {
 
 // address evaluates an expression that stands for an address: a number, a
 // pointer, a symbol without a type, or an object in memory that is no number.
+// Sixteen hexadecimal digits are an address without 0x, too, as the kernel
+// itself and other debuggers print them.
 func (e *Env) address(ctx context.Context, src string) (vmcore.Addr, error) {
 	if u, err := strconv.ParseUint(src, 0, 64); err == nil {
+		return vmcore.Addr(u), nil
+	}
+	if u, err := strconv.ParseUint(src, 16, 64); err == nil && len(src) == 16 {
 		return vmcore.Addr(u), nil
 	}
 	v, err := e.eval(ctx, src)

@@ -1,0 +1,70 @@
+package cmds
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/kdbg/kdbg/kernel"
+)
+
+// maxProblems is how many broken parts one command reports before it only
+// counts them.
+const maxProblems = 20
+
+// Problem reports a part of the dump that is broken; the command goes on with
+// the rest and counts as failed.
+func (e *Env) Problem(err error) {
+	e.problems++
+	if e.problems <= maxProblems && e.Report != nil {
+		e.Report(err)
+	}
+}
+
+// Incomplete returns an [*IncompleteError] if the command met problems.
+func (e *Env) Incomplete() error {
+	if e.problems == 0 {
+		return nil
+	}
+	return &IncompleteError{Problems: e.problems}
+}
+
+// IncompleteError says that a command did what it could: parts of the dump were
+// broken, and [Env.Problem] has reported them.
+type IncompleteError struct{ Problems int }
+
+func (e *IncompleteError) Error() string {
+	if more := e.Unreported(); more > 0 {
+		return fmt.Sprintf("%d more problems", more)
+	}
+	return "some of it could not be read"
+}
+
+// Unreported returns how many problems were not reported one by one.
+func (e *IncompleteError) Unreported() int { return max(0, e.Problems-maxProblems) }
+
+// Kind returns [kernel.KindIO].
+func (e *IncompleteError) Kind() string { return kernel.KindIO }
+
+// list writes what a walk finds: in JSON an object for each item as it comes,
+// otherwise a table under header, nil for none. What the walk finds broken is a
+// problem.
+func list[T any](ctx context.Context, env *Env, header []string, seq iter.Seq2[T, error], object func(T) any, row func(T) []string) error {
+	var rows [][]string
+	for item, err := range seq {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		switch {
+		case err != nil:
+			env.Problem(err)
+		case env.JSON:
+			if err := env.Object(object(item)); err != nil {
+				return err
+			}
+		default:
+			rows = append(rows, row(item))
+		}
+	}
+	return writeTable(env.Out, header, rows)
+}
