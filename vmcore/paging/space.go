@@ -25,6 +25,14 @@ type tables interface {
 	// be read.
 	walk(a vmcore.Addr) ([]Entry, error)
 
+	// mappings calls yield for the pages that are mapped from address first to
+	// last, in ascending order, and for tables that cannot be read. It reports
+	// whether yield always did.
+	mappings(first, last vmcore.Addr, yield func(Mapping, error) bool) bool
+
+	// decode explains an entry of the lowest level.
+	decode(entry uint64) (page vmcore.PhysAddr, flags []string, err error)
+
 	// user returns the tables of a task of the same machine.
 	user(root vmcore.PhysAddr) tables
 }
