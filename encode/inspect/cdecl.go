@@ -117,12 +117,13 @@ func (p *cPrinter) basic(t rawbtf.Type) string {
 		}
 		return word + "int"
 	}
-	return name
+	return escape(name)
 }
 
-// isC reports whether a name is made of C's words for integers.
+// isC reports whether a name is made of C's words for integers, a blank between
+// each two.
 func isC(name string) bool {
-	for word := range strings.FieldsSeq(name) {
+	for word := range strings.SplitSeq(name, " ") {
 		switch word {
 		case "char", "short", "int", "long", "signed", "unsigned", "__int128", "_Bool":
 		default:

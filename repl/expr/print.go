@@ -79,8 +79,12 @@ func (p *printer) expr(n node, prec int) {
 func (p *printer) postfix(n node) {
 	switch n := n.(type) {
 	case *member:
-		if _, root := n.x.(*placeholder); !root {
-			p.expr(n.x, precPostfix)
+		switch x := n.x.(type) {
+		case *placeholder:
+		case *literal: // a member of a number: 2.y is no number
+			p.WriteString("(" + x.text + ")" + n.op)
+		default:
+			p.expr(x, precPostfix)
 			p.WriteString(n.op)
 		}
 		p.WriteString(n.name)
