@@ -10,7 +10,7 @@ import (
 
 // dump dumps the memory of a healthy guest from outside.
 func dump(ctx context.Context, j *job) error {
-	fsys, err := j.system()
+	fsys, err := j.system(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func dump(ctx context.Context, j *job) error {
 // live runs kdbg in the guest. The transcript is what it leaves.
 func live(ctx context.Context, j *job) error {
 	j.kernel.memory = max(256, j.kernel.memory) // the initramfs has a debugger in it
-	fsys, err := j.system()
+	fsys, err := j.system(ctx)
 	if err != nil {
 		return err
 	}
@@ -66,17 +66,27 @@ func live(ctx context.Context, j *job) error {
 }
 
 // system returns the initramfs that every guest has.
-func (j *job) system() (initramfs, error) {
+func (j *job) system(ctx context.Context) (initramfs, error) {
 	fsys, err := newInitramfs()
 	if err != nil {
+		return nil, err
+	}
+	life, err := j.build(ctx, "testdata/dumps/make/life")
+	if err != nil {
+		return nil, err
+	}
+	if err := fsys.program("/", life, "bin/life"); err != nil {
 		return nil, err
 	}
 	return fsys, fsys.addModules(j.kernel)
 }
 
 // kdbg builds the program as users get it: static.
-func (o *options) kdbg(ctx context.Context) (string, error) {
-	file := filepath.Join(o.work, "kdbg")
+func (o *options) kdbg(ctx context.Context) (string, error) { return o.build(ctx, "cmd/kdbg") }
+
+// build builds a program of this module.
+func (o *options) build(ctx context.Context, pkg string) (string, error) {
+	file := filepath.Join(o.work, filepath.Base(pkg))
 	c := command{env: []string{"CGO_ENABLED=0"}}
-	return file, c.run(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", file, "github.com/kdbg/kdbg/cmd/kdbg")
+	return file, c.run(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", file, "github.com/kdbg/kdbg/"+pkg)
 }

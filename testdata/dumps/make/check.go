@@ -20,7 +20,7 @@ func check(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	fsys, err := j.system()
+	fsys, err := j.system(ctx)
 	if err != nil {
 		return err
 	}

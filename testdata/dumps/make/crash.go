@@ -19,7 +19,7 @@ func crash(ctx context.Context, j *job) error {
 	// anywhere, has not split.
 	reserved := max(128, j.kernel.memory)
 	j.kernel.memory = 3 * reserved
-	fsys, err := j.crashSystem()
+	fsys, err := j.crashSystem(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func crash(ctx context.Context, j *job) error {
 
 // crashSystem returns the initramfs of a guest that will crash. It has the
 // kernel once more, with an initramfs for its second life.
-func (j *job) crashSystem() (initramfs, error) {
-	second, err := j.system()
+func (j *job) crashSystem(ctx context.Context) (initramfs, error) {
+	second, err := j.system(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (j *job) crashSystem() (initramfs, error) {
 		return nil, err
 	}
 	defer os.Remove(nested)
-	first, err := j.system()
+	first, err := j.system(ctx)
 	if err != nil {
 		return nil, err
 	}

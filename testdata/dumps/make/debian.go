@@ -19,7 +19,7 @@ deb http://deb.debian.org/debian sid main
 // debianModules are those loaded in a guest with a kernel of Debian. The first
 // tells QEMU where the VMCOREINFO is; the second has the disk that a crashed
 // kernel is saved to; the others are there to be looked at.
-var debianModules = []string{"qemu_fw_cfg", "virtio_blk", "dummy", "xfs", "nf_tables"}
+var debianModules = []string{"qemu_fw_cfg", "virtio_blk", "dummy", "veth", "bridge", "tun", "loop", "xfs", "nf_tables"}
 
 // debianKernel fetches a kernel of Debian by its release, and its DWARF if the
 // truth is wanted.
