@@ -17,13 +17,6 @@ type CPU struct {
 	Registers vmcore.CPU // that the dump has
 }
 
-// Task is what tells a task from others.
-type Task struct {
-	Addr vmcore.Addr // of its struct task_struct; 0 where nothing is known of it
-	PID  int
-	Comm string
-}
-
 // Crash is how a kernel ended.
 type Crash struct {
 	CPU     int // that panicked
@@ -52,56 +45,20 @@ func (k *Kernel) CPUs() []CPU {
 	return cpus
 }
 
-// running returns the task that runs on a CPU.
-func (k *Kernel) running(cpu int) Task {
-	queues, err := k.Var("runqueues")
-	if err != nil {
-		return Task{}
-	}
-	if queues.PerCPU() {
-		if queues, err = k.PerCPU(queues, cpu); err != nil {
-			return Task{}
-		}
-	}
-	curr, err := queues.Path("curr")
-	if err != nil {
-		return Task{}
-	}
-	task, err := curr.Deref()
-	if err != nil {
-		return Task{}
-	}
-	return task.asTask()
-}
-
-// asTask reads a struct task_struct as far as it can be read.
-func (v Value) asTask() Task {
-	t := Task{Addr: v.addr}
-	if pid, err := v.Path("pid"); err == nil {
-		if n, err := pid.Int(); err == nil {
-			t.PID = int(n)
-		}
-	}
-	if comm, err := v.Path("comm"); err == nil {
-		t.Comm, _ = comm.CString(64) // TASK_COMM_LEN is 16
-	}
-	return t
-}
-
 // Crash says how the kernel ended, if it did: a kernel that was dumped from
 // outside, or runs, has not.
 func (k *Kernel) Crash() (c Crash, crashed bool) {
-	cpu, ok := k.panicCPU()
+	cpu, ok := k.PanicCPU()
 	if !ok {
 		return Crash{}, false
 	}
 	return Crash{CPU: cpu, Task: k.running(cpu), Message: k.panicMessage()}, true
 }
 
-// panicCPU reads panic_cpu, which holds the number of the CPU that panics, and
-// -1 before one does. Linux kernel commit 1717f2096b54 ("panic, x86: Fix
+// PanicCPU returns the number of the CPU that panicked, if one did: panic_cpu
+// holds it, and -1 before. Linux kernel commit 1717f2096b54 ("panic, x86: Fix
 // re-entrance problem due to panic on NMI") (in v4.5).
-func (k *Kernel) panicCPU() (cpu int, ok bool) {
+func (k *Kernel) PanicCPU() (cpu int, ok bool) {
 	syms := dataSymbols(k.syms.Lookup("panic_cpu"))
 	if len(syms) != 1 {
 		return 0, false

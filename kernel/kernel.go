@@ -52,6 +52,7 @@ type Kernel struct {
 
 	starts  sectionStarts
 	modules moduleCache
+	tasks   taskCache
 	basic   sync.Map // name → btf.Type
 }
 

@@ -384,7 +384,9 @@ func TestListDamaged(t *testing.T) {
 	}{
 		{"a cycle", []uint64{0x1010, 0x1020, 0x1030, 0x1020}, "list at 0x1000 is damaged: node 0x1020: it does not come back to its head"},
 		{"points to itself", []uint64{0x1010, 0x1010}, "list at 0x1000 is damaged: node 0x1010: it does not come back to its head"},
-		{"NULL", []uint64{0x1010, 0}, "list at 0x1000 is damaged: node 0x0: its next node cannot be read: address 0x0: not mapped"},
+		{"removed", []uint64{0x1010, 0xdead000000000100}, "list at 0x1000 is damaged: node 0x1010: its next node is LIST_POISON1, of a node that was removed"},
+		{"unmapped", []uint64{0x1010, 0x2000}, "list at 0x1000 is damaged: node 0x2000: its next node cannot be read: address 0x2000: not mapped"},
+		{"NULL", []uint64{0x1010, 0}, "list at 0x1000 is damaged: node 0x1010: its next node is NULL"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var b []byte

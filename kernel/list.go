@@ -9,10 +9,10 @@ import (
 	"github.com/kdbg/kdbg/vmcore"
 )
 
-// ListError says that a list of the kernel is damaged: it does not come back to
-// its head.
+// ListError says that a list of the kernel is damaged: it does not come to its
+// end.
 type ListError struct {
-	Head vmcore.Addr // the list_head that the walk began at
+	Head vmcore.Addr // of the list
 	At   vmcore.Addr // the node where it went wrong
 	Msg  string
 	Err  error
@@ -29,27 +29,48 @@ func (e *ListError) Error() string {
 // Unwrap returns what lies beneath.
 func (e *ListError) Unwrap() error { return e.Err }
 
-// maxNodes bounds a walk over a list.
+// maxNodes bounds a walk over a list or a tree.
 const maxNodes = 1 << 22
 
 // List returns the structures of type t that are linked by their member (a
 // struct list_head, include/linux/list.h) to the list_head at address head. A
-// damaged list ends with a [*ListError]; a cycle that misses the head is found
-// by Brent's algorithm.
+// damaged list ends with a [*ListError].
 func (k *Kernel) List(head vmcore.Addr, t btf.Type, member string) iter.Seq2[Value, error] {
+	return k.chain(head, t, member, func(node vmcore.Addr) bool { return node == head })
+}
+
+// HList is [Kernel.List] for the nodes of a struct hlist_head, and of a
+// hlist_nulls_head, whose end is an odd number (include/linux/list_nulls.h).
+func (k *Kernel) HList(head vmcore.Addr, t btf.Type, member string) iter.Seq2[Value, error] {
+	return k.chain(head, t, member, func(node vmcore.Addr) bool { return node == 0 || node&1 != 0 })
+}
+
+// LList is [Kernel.List] for the nodes of a struct llist_head
+// (include/linux/llist.h), the last that was added first.
+func (k *Kernel) LList(head vmcore.Addr, t btf.Type, member string) iter.Seq2[Value, error] {
+	return k.chain(head, t, member, func(node vmcore.Addr) bool { return node == 0 })
+}
+
+// chain follows the pointer at head, and then the one that each node begins
+// with, until end says that there is no node. A cycle is found by Brent's
+// algorithm.
+func (k *Kernel) chain(head vmcore.Addr, t btf.Type, member string, end func(vmcore.Addr) bool) iter.Seq2[Value, error] {
 	return func(yield func(Value, error) bool) {
-		link, err := k.At(0, t).Field(member)
+		offset, err := k.offsetOf(t, member)
 		if err != nil {
 			yield(Value{}, err)
 			return
 		}
-		offset, _ := link.Addr()
 		at := head
 		node, err := k.Pointer(head)
 		tortoise, steps, power := head, 0, 1
-		for err == nil && node != head {
-			if node == tortoise || steps > maxNodes {
+		for err == nil && !end(node) {
+			switch {
+			case node == tortoise || steps > maxNodes:
 				yield(Value{}, &ListError{Head: head, At: node, Msg: "it does not come back to its head"})
+				return
+			case poison(node) != "":
+				yield(Value{}, &ListError{Head: head, At: at, Msg: "its next node is " + poison(node)})
 				return
 			}
 			if steps++; steps == power {
@@ -65,4 +86,28 @@ func (k *Kernel) List(head vmcore.Addr, t btf.Type, member string) iter.Seq2[Val
 			yield(Value{}, &ListError{Head: head, At: at, Msg: "its next node cannot be read", Err: err})
 		}
 	}
+}
+
+// offsetOf returns where a structure has a member, which may be a path in it.
+func (k *Kernel) offsetOf(t btf.Type, member string) (vmcore.Addr, error) {
+	v, err := k.At(0, t).Path(member)
+	return v.addr, err
+}
+
+// poison names a pointer that the kernel leaves where an object was
+// (include/linux/poison.h), "" if it is none. The two low bytes tell them apart;
+// POISON_POINTER_DELTA, CONFIG_ILLEGAL_POINTER_VALUE, is above.
+func poison(a vmcore.Addr) string {
+	const delta = 0xdead000000000000
+	switch {
+	case a == 0:
+		return "NULL"
+	case a == delta+0x100:
+		return "LIST_POISON1, of a node that was removed"
+	case a == delta+0x122:
+		return "LIST_POISON2, of a node that was removed"
+	case a == 0x6b6b6b6b6b6b6b6b:
+		return "POISON_FREE, of memory that was freed"
+	}
+	return ""
 }

@@ -53,7 +53,7 @@ const outSize = 64 << 10
 // New returns a session on k that writes data to out and errors to errs.
 func New(k *kernel.Kernel, out, errs io.Writer, opts *Options) *Session {
 	s := &Session{
-		env:  cmds.Env{Kernel: k, Settings: cmds.NewSettings(), Scope: cmds.NewScope(k)},
+		env:  cmds.Env{Kernel: k, Settings: cmds.NewSettings(), Scope: cmds.NewScope(k), Context: cmds.NewContext(k)},
 		out:  bufio.NewWriterSize(out, outSize),
 		errs: errs,
 	}

@@ -96,6 +96,7 @@ type Env struct {
 	JSON     bool      // one object per line in place of text
 	Settings *Settings
 	Scope    *Scope
+	Context  *Context
 	Report   func(error) // writes what [Env.Problem] is told; may be nil
 
 	problems int

@@ -3,54 +3,125 @@ package cmds
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/kdbg/kdbg/kernel"
 )
 
 func init() {
 	register(&Command{
 		Name: "set",
-		Args: "[NAME [VALUE]]",
-		Help: "list or change settings",
-		Doc: `set lists all settings, set NAME shows one of them, set NAME VALUE changes it.
-set $NAME = EXPRESSION keeps a value for later expressions, as print does, and
-shows nothing.`,
+		Args: "[TASK | NAME [VALUE]]",
+		Help: "show or change the current task, or settings",
+		Doc: `set shows the current task, which other commands are about unless they are told
+another. At first it is the one that panicked, or else the one that runs on the
+first CPU.
+
+    set 1                        the task with PID 1
+    set ffff888003a40000         the task at an address
+    set systemd                  the first task of that name
+    set -c 1                     the task that runs on CPU 1
+    set -p                       the task that panicked
+    set -v                       list all settings
+    set depth                    show a setting
+    set depth 5                  change it
+    set $NAME = EXPRESSION       keep a value for later, as print does`,
 		Run:      runSet,
 		Complete: completeSet,
 	})
 }
 
 func runSet(ctx context.Context, env *Env, args string) error {
-	if strings.HasPrefix(args, "$") {
+	if strings.HasPrefix(args, "$") && strings.Contains(args, "=") {
 		_, err := env.eval(ctx, args)
 		return err
 	}
-	list, err := words(args)
+	opts, list, err := options("set", args, "c:pv")
+	switch {
+	case err != nil:
+		return err
+	case len(opts) > 1 || len(opts) == 1 && len(list) > 0:
+		return usage("set", "one thing at a time")
+	case opts.has('v'):
+		return env.showSettings(settings)
+	case opts.has('p'):
+		t, err := env.Context.panicTask()
+		return env.setTask(t, err)
+	case opts.has('c'):
+		cpu, err := strconv.Atoi(opts.value('c'))
+		if err != nil {
+			return usage("set", "-c wants the number of a CPU")
+		}
+		t, err := env.Kernel.Running(cpu)
+		return env.setTask(t, err)
+	case len(list) == 0:
+		return env.showContext()
+	case len(list) > 2:
+		return usage("set", "too many words after set")
+	}
+	if d, err := findSetting(list[0]); err == nil {
+		return env.setting(d, list[1:])
+	} else if len(list) == 2 {
+		return err
+	}
+	found, err := env.tasks(ctx, list)
 	if err != nil {
 		return err
 	}
-	switch len(list) {
-	case 0:
-		return env.showSettings(settings)
-	case 1, 2:
-		d, err := findSetting(list[0])
-		if err != nil {
-			return err
-		}
-		if len(list) == 1 {
-			return env.showSettings([]setting{d})
-		}
-		if err := d.set(env.Settings, list[1]); err != nil {
-			return usage("set", "%v", err)
-		}
-		return nil
+	return env.setTask(found[0], nil)
+}
+
+// setting shows or changes a setting.
+func (e *Env) setting(d setting, value []string) error {
+	if len(value) == 0 {
+		return e.showSettings([]setting{d})
 	}
-	return usage("set", "too many words after set")
+	if err := d.set(e.Settings, value[0]); err != nil {
+		return usage("set", "%v", err)
+	}
+	return nil
+}
+
+// setTask makes a task the current one and shows it.
+func (e *Env) setTask(t kernel.Task, err error) error {
+	if err != nil {
+		return err
+	}
+	e.Context.task = t
+	return e.showContext()
+}
+
+// showContext shows the current task.
+func (e *Env) showContext() error {
+	t, err := e.Context.Task()
+	if err != nil {
+		return err
+	}
+	if e.JSON {
+		return e.Object(newTaskObject(t))
+	}
+	o := newTaskObject(t)
+	state := taskStates[o.State]
+	if t.Active() {
+		state += " (ACTIVE)"
+	}
+	if cpu, ok := e.Kernel.PanicCPU(); ok && t.Active() && cpu == o.CPU {
+		state += " (PANIC)"
+	}
+	return e.Printf("    PID: %d\nCOMMAND: %s\n   TASK: %s\n    CPU: %d\n  STATE: %s\n", t.PID, strconv.Quote(t.Comm), hexAddr(t.Addr), o.CPU, state)
+}
+
+// taskStates are the kernel's names of a task's states by their letters.
+var taskStates = map[string]string{
+	"R": "TASK_RUNNING", "S": "TASK_INTERRUPTIBLE", "D": "TASK_UNINTERRUPTIBLE", "I": "TASK_IDLE", "P": "TASK_PARKED",
+	"T": "TASK_STOPPED", "t": "TASK_TRACED", "Z": "EXIT_ZOMBIE", "X": "EXIT_DEAD", "?": "(cannot be read)",
 }
 
 func findSetting(name string) (setting, error) {
 	i := slices.IndexFunc(settings, func(d setting) bool { return d.name == name })
 	if i < 0 {
-		return setting{}, &UsageError{Msg: "no setting " + name, Do: "set lists the settings"}
+		return setting{}, &UsageError{Msg: "no setting " + name, Do: "set -v lists the settings"}
 	}
 	return settings[i], nil
 }
