@@ -25,8 +25,9 @@ var arrows = map[string][]string{
 	"kallsyms/kallsymstest": {"kallsyms", "vmcore"},
 	"btfsrc":                {"vmcore"},
 	"kernel":                {"btfsrc", "kallsyms", "vmcore", "vmcore/paging"},
+	"kernel/stack":          {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/expr":             {"btfsrc", "kallsyms", "kernel", "vmcore"},
-	"repl/cmds":             {"btfsrc", "kallsyms", "kernel", "repl/expr", "vmcore"},
+	"repl/cmds":             {"btfsrc", "kallsyms", "kernel", "kernel/stack", "repl/expr", "vmcore"},
 	"repl":                  {"kernel", "repl/cmds", "repl/expr"},
 	"cmd/kdbg":              {"encode", "encode/batch", "encode/inspect", "encode/pahole", "kernel", "repl"},
 }
