@@ -25,11 +25,19 @@ var arrows = map[string][]string{
 	"kallsyms/kallsymstest": {"kallsyms", "vmcore"},
 	"btfsrc":                {"vmcore"},
 	"kernel":                {"btfsrc", "kallsyms", "vmcore", "vmcore/paging"},
+	"kernel/bpf":            {"kernel", "vmcore"},
+	"kernel/cgroup":         {"kernel", "vmcore"},
+	"kernel/device":         {"kernel", "vmcore"},
+	"kernel/fs":             {"kernel", "vmcore"},
+	"kernel/net":            {"kernel", "kernel/fs", "vmcore"},
 	"kernel/stack":          {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/expr":             {"btfsrc", "kallsyms", "kernel", "vmcore"},
-	"repl/cmds":             {"btfsrc", "kallsyms", "kernel", "kernel/stack", "repl/expr", "vmcore"},
-	"repl":                  {"kernel", "repl/cmds", "repl/expr"},
-	"cmd/kdbg":              {"encode", "encode/batch", "encode/inspect", "encode/pahole", "kernel", "repl"},
+	"repl/cmds": {
+		"btfsrc", "kallsyms", "kernel", "repl/expr", "vmcore",
+		"kernel/bpf", "kernel/cgroup", "kernel/device", "kernel/fs", "kernel/net", "kernel/stack",
+	},
+	"repl":     {"kernel", "repl/cmds", "repl/expr"},
+	"cmd/kdbg": {"encode", "encode/batch", "encode/inspect", "encode/pahole", "kernel", "repl"},
 }
 
 // gates are libraries that one file or one package alone may import, so that

@@ -95,6 +95,29 @@ func (e *Env) tasks(ctx context.Context, words []string) ([]kernel.Task, error) 
 	return all, nil
 }
 
+// eachTask calls show for the tasks that words stand for, with a blank line
+// between them.
+func (e *Env) eachTask(ctx context.Context, words []string, show func(kernel.Task) error) error {
+	tasks, err := e.tasks(ctx, words)
+	if err != nil {
+		return err
+	}
+	for i, t := range tasks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if i > 0 && !e.JSON {
+			if err := e.Printf("\n"); err != nil {
+				return err
+			}
+		}
+		if err := show(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tasksOf returns the tasks that one word stands for.
 func (e *Env) tasksOf(ctx context.Context, word string) ([]kernel.Task, error) {
 	one := func(t kernel.Task, err error) ([]kernel.Task, error) {
