@@ -13,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
+
+	"golang.org/x/term"
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/repl/cmds"
@@ -32,6 +35,17 @@ type Options struct {
 	// session.
 	Interactive bool
 
+	// Host lets commands run programs, as | grep does, and write files.
+	Host bool
+	// Inputs are files that commands must not write: the dump.
+	Inputs []string
+	// Terminal is where the output goes if that is a terminal, which then pages
+	// it; otherwise nil.
+	Terminal *os.File
+	// Status is the terminal that shows the progress of a command whose output
+	// goes elsewhere; nil: none.
+	Status *os.File
+
 	// Interrupt returns the context of one command, which ends when the person
 	// presses ^C; nil: commands run under the context of [Session.Run]. It is
 	// for interactive sessions.
@@ -40,10 +54,11 @@ type Options struct {
 
 // Session is a debugger at work on one kernel. It is not for concurrent use.
 type Session struct {
-	env  cmds.Env // what is common to all commands; Out is set for each
-	opts Options
-	out  *bufio.Writer
-	errs io.Writer
+	env    cmds.Env // what is common to all commands; Out is set for each
+	opts   Options
+	stdout io.Writer
+	out    *bufio.Writer // to stdout
+	errs   io.Writer
 }
 
 // outSize is the size of the output buffer: large, so that a script of
@@ -53,9 +68,10 @@ const outSize = 64 << 10
 // New returns a session on k that writes data to out and errors to errs.
 func New(k *kernel.Kernel, out, errs io.Writer, opts *Options) *Session {
 	s := &Session{
-		env:  cmds.Env{Kernel: k, Settings: cmds.NewSettings(), Scope: cmds.NewScope(k), Context: cmds.NewContext(k)},
-		out:  bufio.NewWriterSize(out, outSize),
-		errs: errs,
+		env:    cmds.Env{Kernel: k, Settings: cmds.NewSettings(), Scope: cmds.NewScope(k), Context: cmds.NewContext(k)},
+		stdout: out,
+		out:    bufio.NewWriterSize(out, outSize),
+		errs:   errs,
 	}
 	if opts != nil {
 		s.opts = *opts
@@ -72,34 +88,72 @@ func (s *Session) Exec(ctx context.Context, line string) error {
 	if line == "" || strings.HasPrefix(line, "#") {
 		return nil
 	}
-	name, args := cmds.Split(line)
-	c := cmds.Lookup(name)
-	if c == nil {
-		return cmds.Unknown(line)
+	return s.exec(ctx, line, nil)
+}
+
+// exec runs a line. Its output goes to out, unless that is nil or the line says
+// where else.
+func (s *Session) exec(ctx context.Context, line string, out output) error {
+	r, err := cmds.Parse(line)
+	if err != nil {
+		return err
 	}
+	if out != nil && r.Shell == "" && r.File == "" {
+		return s.run(ctx, r, out)
+	}
+	if out, err = s.open(r); err != nil {
+		return err
+	}
+	return out.finish(s.run(ctx, r, out))
+}
+
+// run runs a command whose output goes to out.
+func (s *Session) run(ctx context.Context, r cmds.Request, out output) error {
+	errs := s.errs
 	env := s.env
-	env.Out = &safeWriter{ctx: ctx, w: s.out, json: s.opts.JSON}
-	env.Report = func(err error) { s.Report(line, err) }
-	if err := c.Run(ctx, &env, args); err != nil {
+	env.Out = &safeWriter{ctx: ctx, w: out, json: s.opts.JSON}
+	env.Exec = func(ctx context.Context, line string) error { return s.exec(ctx, line, out) }
+	if screen, ok := out.(*screen); ok {
+		env.Width, env.Status = screen.width, screen.Status
+		if isTerminal(errs) {
+			errs = screen
+		}
+	} else if _, toFile := out.(*fileOutput); s.opts.Status != nil && (toFile || s.opts.Terminal == nil) {
+		env.Status = newScreen(s.opts.Status, false).Status
+	}
+	env.Report = func(err error) { s.report(out, errs, r.Line, err) }
+	if err := r.Command.Run(ctx, &env, r.Args); err != nil {
 		return err
 	}
 	return env.Incomplete()
 }
 
+// isTerminal reports whether a writer is a terminal.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // Report writes the error of a line: text to the errors, an object to the
 // data in JSON.
 func (s *Session) Report(line string, err error) {
+	s.report(s.out, s.errs, line, err)
+}
+
+func (s *Session) report(out, errs io.Writer, line string, err error) {
 	if e, ok := err.(*cmds.IncompleteError); ok && e.Unreported() == 0 {
 		return // its problems have been reported
 	}
 	if s.opts.JSON {
 		env := s.env
-		env.Out = &safeWriter{ctx: context.Background(), w: s.out, json: true}
+		env.Out = &safeWriter{ctx: context.Background(), w: out, json: true}
 		env.Object(cmds.NewErrorObject(line, err)) // a broken output shows at Flush
 		return
 	}
-	s.Flush() // what came before the error stands before it
-	w := &safeWriter{ctx: context.Background(), w: s.errs}
+	if b, ok := out.(interface{ Flush() error }); ok {
+		b.Flush() // what came before the error stands before it
+	}
+	w := &safeWriter{ctx: context.Background(), w: errs}
 	text := err.Error()
 	// A caret under all of an expression would say nothing.
 	if at, ok := err.(*expr.Error); ok {
@@ -108,7 +162,7 @@ func (s *Session) Report(line string, err error) {
 			fmt.Fprintf(w, "%s\n", at.Caret())
 		}
 	}
-	io.WriteString(s.errs, errorStyle.Sprint("error: "))
+	io.WriteString(errs, errorStyle.Sprint("error: "))
 	fmt.Fprintf(w, "%s\n", text)
 	if hint := kernel.Hint(err); hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", hint)
@@ -181,11 +235,13 @@ func (s *Session) runLine(ctx context.Context, line string) error {
 	ctx, stop := s.opts.Interrupt(ctx)
 	defer stop()
 	err := s.Exec(ctx, line)
-	if errors.Is(err, context.Canceled) {
+	if isCancelled(err) {
 		return &interruptedError{}
 	}
 	return err
 }
+
+func isCancelled(err error) bool { return errors.Is(err, context.Canceled) }
 
 // interruptedError is the error of a command that ^C ended.
 type interruptedError struct{}

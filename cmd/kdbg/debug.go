@@ -69,9 +69,9 @@ func (o *options) debug(cmd *cobra.Command, files []string) error {
 	}
 	defer k.Close()
 	if batch == nil {
-		return o.prompt(ctx, k, tty)
+		return o.prompt(ctx, k, tty, files)
 	}
-	return o.runBatch(ctx, k, batch)
+	return o.runBatch(ctx, k, batch, files)
 }
 
 // batch returns the commands to run without a prompt: those of -e, then those
@@ -100,8 +100,12 @@ func (o *options) batch(tty *os.File) (repl.LineReader, error) {
 }
 
 // runBatch runs commands without a prompt.
-func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.LineReader) error {
-	s := repl.New(k, os.Stdout, os.Stderr, &repl.Options{JSON: o.json})
+func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.LineReader, files []string) error {
+	opts := repl.Options{JSON: o.json, Host: true, Inputs: files}
+	if isTerminal(os.Stderr) && !isTerminal(os.Stdout) {
+		opts.Status = os.Stderr
+	}
+	s := repl.New(k, os.Stdout, os.Stderr, &opts)
 	s.Warn(os.Stderr)
 	failed, err := s.Run(ctx, batch)
 	switch {
@@ -117,18 +121,25 @@ func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.Lin
 }
 
 // prompt runs what a person types at a terminal.
-func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File) error {
+func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File, files []string) error {
 	// ^C ends a command, never the session: between two commands nobody listens.
 	ignored := make(chan os.Signal, 1)
 	signal.Notify(ignored, os.Interrupt)
 	defer signal.Stop(ignored)
-	s := repl.New(k, os.Stdout, os.Stderr, &repl.Options{
+	opts := repl.Options{
 		JSON:        o.json,
 		Interactive: true,
+		Host:        true,
+		Inputs:      files,
+		Status:      tty,
 		Interrupt: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return signal.NotifyContext(ctx, os.Interrupt)
 		},
-	})
+	}
+	if isTerminal(os.Stdout) {
+		opts.Terminal = os.Stdout
+	}
+	s := repl.New(k, os.Stdout, os.Stderr, &opts)
 	e, err := repl.NewEditor(tty, repl.HistoryFile(), s.Complete)
 	if err != nil {
 		return err

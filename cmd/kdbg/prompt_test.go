@@ -38,7 +38,7 @@ func startKdbg(t *testing.T, args ...string) *screen {
 	t.Helper()
 	home := t.TempDir()
 	cmd := exec.Command("kdbg", args...)
-	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+home, "HOME="+home, "TERM=xterm", "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+home, "HOME="+home, "TERM=xterm", "NO_COLOR=1", "PAGER=")
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,7 @@ type Command struct {
 	Args    string // what follows the name, as the manual shows it
 	Help    string // one line
 	Doc     string // the manual: plain text, lines of at most 78 columns
+	Expr    bool   // the arguments are an expression, in which | and > are operators
 
 	// Run runs the command. args is the rest of the line, without blanks at
 	// either end.
@@ -98,6 +99,14 @@ type Env struct {
 	Scope    *Scope
 	Context  *Context
 	Report   func(error) // writes what [Env.Problem] is told; may be nil
+
+	// Width is the columns of the terminal that Out goes to, 0 if it is none.
+	Width int
+	// Status shows a line of progress in place of the one before, and takes it
+	// away for an empty one. It is nil where nobody watches. See [Env.Progress].
+	Status func(line string)
+	// Exec runs another line, whose output is part of this command's.
+	Exec func(ctx context.Context, line string) error
 
 	problems int
 }

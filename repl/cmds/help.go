@@ -17,12 +17,18 @@ func init() {
 			for _, c := range All() {
 				names = append(names, c.Name)
 			}
+			for _, t := range Topics {
+				names = append(names, t.Name)
+			}
 			return 0, withPrefix(names, args)
 		},
 	})
 }
 
 func runHelp(_ context.Context, env *Env, args string) error {
+	if t := findTopic(args); t != nil && !env.JSON {
+		return env.Printf("%s\n", t.Doc)
+	}
 	if args != "" {
 		c := Lookup(args)
 		if c == nil {

@@ -41,6 +41,7 @@ one before it.
 The command set has limits on depth and elements. What they leave out is marked.
 A part that cannot be read says why in its place: excluded when the dump was
 written, missing from the file, or unmapped.`,
+		Expr:     true,
 		Run:      runPrint,
 		Complete: completeExpr,
 	})

@@ -27,6 +27,7 @@ first CPU.
     set depth                    show a setting
     set depth 5                  change it
     set $NAME = EXPRESSION       keep a value for later, as print does`,
+		Expr:     true,
 		Run:      runSet,
 		Complete: completeSet,
 	})

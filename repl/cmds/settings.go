@@ -14,7 +14,11 @@ type Settings struct {
 	elements int
 	symbols  bool
 	radix    int
+	scroll   bool
 }
+
+// Scroll reports whether long output goes through a pager.
+func (s *Settings) Scroll() bool { return s.scroll }
 
 // NewSettings returns the settings a session begins with.
 func NewSettings() *Settings {
@@ -55,10 +59,18 @@ var settings = []setting{
 			return fmt.Errorf("radix is 10 or 16, not %q", value)
 		},
 	},
-	{
-		name: "symbols", initial: "on", values: "on or off", help: "<symbol+offset> after pointers into the kernel",
+	switchSetting("scroll", "long output at a terminal goes through $PAGER, less, or a pager of kdbg's own",
+		func(s *Settings) *bool { return &s.scroll }),
+	switchSetting("symbols", "<symbol+offset> after pointers into the kernel",
+		func(s *Settings) *bool { return &s.symbols }),
+}
+
+// switchSetting is a setting that is on, as at first, or off.
+func switchSetting(name, help string, field func(*Settings) *bool) setting {
+	return setting{
+		name: name, initial: "on", values: "on or off", help: help,
 		get: func(s *Settings) string {
-			if s.symbols {
+			if *field(s) {
 				return "on"
 			}
 			return "off"
@@ -66,12 +78,12 @@ var settings = []setting{
 		set: func(s *Settings, value string) error {
 			switch value {
 			case "on", "off":
-				s.symbols = value == "on"
+				*field(s) = value == "on"
 				return nil
 			}
-			return fmt.Errorf("symbols is on or off, not %q", value)
+			return fmt.Errorf("%s is on or off, not %q", name, value)
 		},
-	},
+	}
 }
 
 // numberSetting is a setting that is a limit; 0 and "unlimited" lift it.

@@ -22,6 +22,7 @@ out. (/o, which asks gdb for offsets, is accepted.)
     ptype init_task
     ptype &init_task.se
     ptype pid_t`,
+		Expr:     true,
 		Run:      runPtype,
 		Complete: completeExpr,
 	})
@@ -34,6 +35,7 @@ shows what it stands for.
 
     whatis init_task.comm
     whatis pid_t`,
+		Expr:     true,
 		Run:      runWhatis,
 		Complete: completeExpr,
 	})

@@ -28,6 +28,7 @@ number of units, a format and the size of a unit, each of which may be left out:
     x/4xg &init_task          four hexadecimal words of 8 bytes
     x/s linux_banner          a string
     x/8a 0xffffffff82a00000   eight pointers with their symbols`,
+		Expr:     true,
 		Run:      runX,
 		Complete: completeExpr,
 	})
