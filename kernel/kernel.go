@@ -12,6 +12,7 @@
 package kernel
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -54,6 +55,7 @@ type Kernel struct {
 	modules moduleCache
 	tasks   taskCache
 	basic   sync.Map // name → btf.Type
+	derived sync.Map // reflect.Type → func() any
 }
 
 // New joins the parts of a kernel. Symbols and Types may be nil; what needs
@@ -75,6 +77,18 @@ func New(c Config) *Kernel {
 	}
 	k.initModules()
 	return k
+}
+
+// Derived returns what makes of a kernel: made when it is first asked for, and
+// kept with the kernel. There is one for each type T. Packages above this one
+// keep so what is dear to find.
+func Derived[T any](k *Kernel, makes func(*Kernel) T) T {
+	key := reflect.TypeFor[T]()
+	kept, ok := k.derived.Load(key)
+	if !ok {
+		kept, _ = k.derived.LoadOrStore(key, sync.OnceValue(func() any { return makes(k) }))
+	}
+	return kept.(func() any)().(T)
 }
 
 // Close closes the dump. Values of the kernel cannot be read afterwards.

@@ -45,3 +45,10 @@ func noted(cpu vmcore.CPU) *Registers {
 	}
 	return r
 }
+
+// User reports whether the registers are those of a program. On x86-64, the
+// lowest bits of CS are the privilege level.
+func (r *Registers) User() bool {
+	cs, ok := r.Get("cs")
+	return ok && cs&3 == 3
+}

@@ -77,6 +77,8 @@ type machine interface {
 	// step goes on to the caller. Its last step returns errOutermost, or errUser
 	// with the registers of the program.
 	step(w *walk, c cursor) (cursor, error)
+	// exceptions returns what may be saved registers in an area.
+	exceptions(w *walk, s area) []*Registers
 	// guesses reports whether there is no unwind data, so that a walk that fails
 	// at once leaves nothing but looking at the stack.
 	guesses() bool
@@ -97,14 +99,22 @@ type cursor struct {
 	known      *Registers // the last that still hold here, for what unwind data asks of them
 }
 
-// New returns an unwinder for a kernel. It reads nothing yet.
-func New(k *kernel.Kernel) (*Unwinder, error) {
+// Of returns the unwinder of a kernel, which reads nothing until it is used. A
+// running kernel has another each time: what is remembered would be of the past.
+func Of(k *kernel.Kernel) (*Unwinder, error) {
 	if k.Arch().Name != "x86_64" {
 		return nil, &UnsupportedError{k.Arch().Name}
 	}
+	if d := k.Dump(); d != nil && d.Format().Live {
+		return newUnwinder(k), nil
+	}
+	return kernel.Derived(k, newUnwinder), nil
+}
+
+func newUnwinder(k *kernel.Kernel) *Unwinder {
 	u := &Unwinder{k: k, code: newCode(k), cpus: runningTasks(k)}
 	u.machine = newX86(k, u.code)
-	return u, nil
+	return u
 }
 
 // Trace unwinds the stack of a task.
@@ -192,6 +202,23 @@ func (u *Unwinder) Scan(task kernel.Task, all bool) Trace {
 		t.Frames = w.scan(u.code, c.sp)
 	}
 	return t
+}
+
+// Exceptions returns what may be registers that exceptions have saved on the
+// stack of a task, and on those of the CPU that runs it.
+func (u *Unwinder) Exceptions(task kernel.Task) ([]*Registers, error) {
+	_, w, err := u.taskWalk(task)
+	if err != nil {
+		return nil, err
+	}
+	if cpu, running := u.cpus()[task.Addr]; running {
+		w.areas = append(w.areas, u.machine.areas(cpu.Number)...)
+	}
+	var found []*Registers
+	for _, s := range w.areas {
+		found = append(found, u.machine.exceptions(w, s)...)
+	}
+	return found, nil
 }
 
 // runningTasks returns the registers of the CPUs by the task that each ran.

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -75,20 +76,13 @@ func (m *x86) awake(cpu vmcore.CPU) (cursor, error) {
 		pc: vmcore.Addr(pc), sp: vmcore.Addr(sp), fp: vmcore.Addr(fp),
 		at: vmcore.Addr(sp), exact: true, how: ByRegisters, regs: r, known: r,
 	}
-	if userMode(r) {
+	if r.User() {
 		return c, errUser
 	}
 	return c, nil
 }
 
 var errNoPC = fmt.Errorf("the registers in the dump lack rip and rsp: %w", vmcore.ErrNotFound)
-
-// userMode reports whether registers are those of a program: the lowest bits of
-// CS are the privilege level.
-func userMode(r *Registers) bool {
-	cs, ok := r.Get("cs")
-	return ok && cs&3 == 3
-}
 
 // step goes to the caller as unwind_next_frame of arch/x86/kernel/unwind_orc.c
 // does, and where there is no unwind data by the frame pointer.
@@ -207,7 +201,7 @@ func (m *x86) saved(w *walk, next *cursor, at, from vmcore.Addr) error {
 	pc, _ := r.Get("rip")
 	sp, _ := r.Get("rsp")
 	next.pc, next.sp, next.at, next.regs = vmcore.Addr(pc), vmcore.Addr(sp), at+regsIP, r
-	if userMode(r) {
+	if r.User() {
 		return errUser
 	}
 	next.pc = m.code.original(w, next.pc, next.sp-8)
@@ -291,4 +285,53 @@ func (m *x86) framePointer(w *walk, c cursor) (cursor, error) {
 	}
 	next.fp = vmcore.Addr(fp)
 	return next, nil
+}
+
+// The flags and segments by which saved registers are recognised
+// (arch/x86/include/asm/segment.h).
+const (
+	flagsFixed = 0x00000002 // is set
+	flagsZero  = 0xffc08028 // are not
+
+	kernelCS = 0x10
+	kernelSS = 0x18
+	userSS   = 0x2b
+)
+
+// plausible reports whether what lies at an address of a stack may be a struct
+// pt_regs.
+func (m *x86) plausible(w *walk, at vmcore.Addr) bool {
+	var v [5]uint64 // what the CPU saves: rip cs eflags rsp ss
+	for i := range v {
+		u, err := w.word(at + regsIP + vmcore.Addr(8*i))
+		if err != nil {
+			return false
+		}
+		v[i] = u
+	}
+	pc, cs, flags, sp, ss := vmcore.Addr(v[0]), v[1], v[2], v[3], v[4]
+	if flags&flagsFixed == 0 || flags&flagsZero != 0 || flags>>32 != 0 {
+		return false
+	}
+	switch {
+	case cs == kernelCS && (ss == kernelSS || ss == 0):
+		return m.code.contains(pc) && w.area(vmcore.Addr(sp)) >= 0
+	case cs&3 == 3 && ss == userSS:
+		return v[0] < 1<<56 && sp < 1<<56
+	}
+	return false
+}
+
+// exceptions returns what may be a struct pt_regs on an area of the stack.
+func (m *x86) exceptions(w *walk, s area) []*Registers {
+	var found []*Registers
+	for at := s.start; at+regsSize <= s.end; at += 8 {
+		var c cursor
+		if m.plausible(w, at) {
+			if err := m.interrupted(w, &c, at); err == nil || errors.Is(err, errUser) {
+				found = append(found, c.regs)
+			}
+		}
+	}
+	return found
 }

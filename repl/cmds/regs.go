@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -80,7 +81,7 @@ func (*noRegistersError) Hint() string {
 func (e *Env) showRegisters(c kernel.CPU) error {
 	if e.JSON {
 		return e.Object(cpuObject{
-			CPU: c.Number, PID: c.Task.PID, Task: c.Task.Addr.String(), Comm: c.Task.Comm, Registers: registerObject(c.Registers),
+			CPU: c.Number, PID: c.Task.PID, Task: c.Task.Addr.String(), Comm: c.Task.Comm, Registers: registerObject(c.Registers.Registers()),
 		})
 	}
 	if err := e.Printf("CPU %d%s\n", c.Number, taskText(c.Task, ": ")); err != nil {
@@ -116,12 +117,12 @@ type cpuObject struct {
 
 // registerObject is an object in JSON whose members are in the architecture's
 // order.
-type registerObject vmcore.CPU
+type registerObject iter.Seq2[string, uint64]
 
 // MarshalJSON writes registers as addresses are written.
 func (r registerObject) MarshalJSON() ([]byte, error) {
 	var b strings.Builder
-	for name, value := range vmcore.CPU(r).Registers() {
+	for name, value := range r {
 		if b.Len() > 0 {
 			b.WriteByte(',')
 		}
