@@ -10,7 +10,9 @@ import (
 // Error says what is wrong with an expression and where. It wraps the error of
 // package kernel or vmcore beneath it, if any.
 type Error struct {
-	Src      string // the whole expression
+	Src      string // the whole expression, or the line of a file
+	File     string // where the expression is from; empty where a person typed it
+	Line     int    // in File, from 1
 	Pos, End int    // bytes of Src at fault: [Pos, End), counted from 0
 	Msg      string
 	Advice   string // what to do next; see [Error.Hint]
@@ -23,8 +25,14 @@ type Error struct {
 	kind string
 }
 
-// Error returns the message with the column, counted from 1.
-func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Pos+1, e.Msg) }
+// Error returns the message with the column, counted from 1, and with the file
+// and the line if there are any.
+func (e *Error) Error() string {
+	if e.File != "" {
+		return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Pos+1, e.Msg)
+	}
+	return fmt.Sprintf("column %d: %s", e.Pos+1, e.Msg)
+}
 
 // Unwrap returns what lies beneath.
 func (e *Error) Unwrap() error { return e.Err }

@@ -46,7 +46,7 @@ func (p *parser) typeFollows(n int) bool { return p.startsType(p.peekAt(n)) }
 func (p *parser) typeName() typeNode {
 	defer p.nest()()
 	base := p.baseType()
-	return p.declarator()(base)
+	return p.declarator(nil)(base)
 }
 
 // baseType parses the words of a type name, in any order as C allows.
@@ -146,6 +146,9 @@ func (p *parser) tagged() typeNode {
 		p.unexpected("the name of a " + word.text)
 	}
 	p.next()
+	if p.is("{") {
+		p.fail(p.peek().span, "a type cannot be defined here")
+	}
 	return &baseType{word: word.text, name: tag.text, nth: tag.nth}
 }
 
@@ -167,15 +170,19 @@ func (p *parser) typeof() typeNode {
 type wrapper func(typeNode) typeNode
 
 // declarator parses what follows the words of a type name: pointers, arrays,
-// functions and parentheses. It returns what they make of the base type.
-func (p *parser) declarator() wrapper {
+// functions and parentheses, and the name that they are about, unless name is
+// nil. It returns what they make of the base type.
+func (p *parser) declarator(name *token) wrapper {
 	defer p.nest()()
 	pointers := p.pointers()
 	inner := func(t typeNode) typeNode { return t }
-	if p.is("(") && !p.peekAt(1).isOp(")") && !p.typeFollows(1) {
+	switch {
+	case p.is("(") && !p.peekAt(1).isOp(")") && !p.typeFollows(1):
 		p.next()
-		inner = p.declarator()
+		inner = p.declarator(name)
 		p.expect(")")
+	case name != nil && p.peek().kind == tokIdent:
+		*name = p.next()
 	}
 	suffixes := p.suffixes()
 	return func(t typeNode) typeNode {
@@ -240,14 +247,18 @@ func (p *parser) arraySuffix(start int) wrapper {
 	return func(t typeNode) typeNode { return &arrayType{span: at, elem: t, n: n} }
 }
 
+// parameter parses a parameter. Its name, which may be left out, is dropped.
+func (p *parser) parameter() typeNode {
+	defer p.nest()()
+	base := p.baseType()
+	return p.declarator(new(token))(base)
+}
+
 func (p *parser) funcSuffix(start int) wrapper {
 	var fn funcType
 	for more := !p.is(")"); more; more = !fn.variadic && p.accept(",") {
 		if fn.variadic = p.accept("..."); !fn.variadic {
-			fn.params = append(fn.params, p.typeName())
-			if p.peek().kind == tokIdent {
-				p.next() // the name of a parameter
-			}
+			fn.params = append(fn.params, p.parameter())
 		}
 	}
 	p.expect(")")
