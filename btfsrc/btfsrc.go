@@ -36,6 +36,10 @@ const (
 	SourceTable           // the table of package vartypes
 )
 
+// Sources are all sources in the order in which they are asked, and none at the
+// end.
+var Sources = []Source{SourceBTF, SourceModule, SourceFile, SourceDeclared, SourceTable, SourceNone}
+
 var sourceNames = [...]string{"", "btf", "module", "file", "declared", "table"}
 
 // String returns the source's name as printed, such as "btf"; that of

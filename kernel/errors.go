@@ -152,7 +152,7 @@ func (e *UntypedError) Hint() string {
 	if e.Alias != "" {
 		return fmt.Sprintf("%s lies at the same address and has a type", e.Alias)
 	}
-	return fmt.Sprintf("say its type, *(TYPE *)&%s, or name a BTF of this kernel's variables with --btf", e.Symbol.Name)
+	return fmt.Sprintf("declare TYPE %[1]s; or cast it, (TYPE)%[1]s; or name a BTF of this kernel's variables with --btf", e.Symbol.Name)
 }
 
 // TypeError says that an operation does not fit the type of its operand.

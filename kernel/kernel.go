@@ -33,7 +33,7 @@ type Config struct {
 	Info    *vmcore.VMCOREINFO
 	Symbols *kallsyms.Table
 	Types   *btfsrc.Types
-	Typers  []VarTyper // asked in order for variables that no BTF describes
+	Typers  []VarTyper // asked in order for variables that no BTF describes and nobody declared
 }
 
 // Kernel is a dumped or running kernel. It is safe for concurrent use.
@@ -56,6 +56,8 @@ type Kernel struct {
 	tasks   taskCache
 	basic   sync.Map // name → btf.Type
 	derived sync.Map // reflect.Type → func() any
+
+	declared declarations
 }
 
 // New joins the parts of a kernel. Symbols and Types may be nil; what needs

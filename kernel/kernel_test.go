@@ -289,7 +289,7 @@ func TestVarErrors(t *testing.T) {
 		{"buf", "ambiguous", `"buf" stands for 2 variables`,
 			"choose one by its number: buf#1 at 0xffffffff82000100 (char [16]) buf#2 at 0xffffffff82000110 (char [16])"},
 		{"buf#3", "not-found", `no symbol "buf#3"`, ""},
-		{"assembly", "untyped", `"assembly" at 0xffffffff82000180 has no type: no BTF describes it`, "say its type, *(TYPE *)&assembly, or name a BTF of this kernel's variables with --btf"},
+		{"assembly", "untyped", `"assembly" at 0xffffffff82000180 has no type: no BTF describes it`, "declare TYPE assembly; or cast it, (TYPE)assembly; or name a BTF of this kernel's variables with --btf"},
 	} {
 		_, err := k.Var(test.name)
 		if err == nil {

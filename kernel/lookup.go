@@ -15,8 +15,8 @@ import (
 	"github.com/kdbg/kdbg/vmcore"
 )
 
-// VarTyper gives the type of a symbol that no BTF describes: a declaration that
-// the user typed, a table of well-known variables.
+// VarTyper gives the type of a symbol that no BTF describes and nobody declared:
+// a table of well-known variables.
 type VarTyper interface {
 	VarType(s kallsyms.Symbol) (t btf.Type, src btfsrc.Source, ok bool)
 }
@@ -47,30 +47,37 @@ func (k *Kernel) Resolve(a vmcore.Addr) (s kallsyms.Symbol, offset uint64, ok bo
 // in order of address. A per-CPU variable is a template, see [Value.PerCPU].
 //
 // The type comes from the kernel's own BTF, then a module's, then a file's, then
-// from the [VarTyper]s; a VAR counts only if its section and offset lead to the
+// from [Kernel.Declare], then from the [VarTyper]s; a VAR counts only if its section and offset lead to the
 // symbol's address. A symbol without a type gives an [*UntypedError].
 func (k *Kernel) Var(name string) (Value, error) {
+	s, vars, err := k.dataSymbol(name)
+	if err != nil {
+		return Value{}, err
+	}
+	return k.variable(s, vars)
+}
+
+// dataSymbol returns the symbol that a name, which may be name#2, stands for, and
+// the VARs of that name.
+func (k *Kernel) dataSymbol(name string) (kallsyms.Symbol, []btfsrc.Var, error) {
 	name, number := splitNumber(name)
 	syms := dataSymbols(k.Lookup(name))
 	if len(syms) == 0 {
 		if k.syms.Len() == 0 {
 			if err := k.missing(partSymbols); err != nil {
-				return Value{}, err
+				return kallsyms.Symbol{}, nil, err
 			}
 		}
-		return Value{}, &NotFoundError{What: "symbol", Name: name, Similar: k.similarSymbols(name)}
+		return kallsyms.Symbol{}, nil, &NotFoundError{What: "symbol", Name: name, Similar: k.similarSymbols(name)}
 	}
 	if number > len(syms) {
-		return Value{}, &NotFoundError{What: "symbol", Name: name + "#" + strconv.Itoa(number)}
+		return kallsyms.Symbol{}, nil, &NotFoundError{What: "symbol", Name: name + "#" + strconv.Itoa(number)}
 	}
 	vars := k.vars(name, syms)
-	if number > 0 {
-		return k.variable(syms[number-1], vars)
+	if number == 0 && len(syms) > 1 {
+		return kallsyms.Symbol{}, nil, k.ambiguous(name, syms, vars)
 	}
-	if len(syms) == 1 {
-		return k.variable(syms[0], vars)
-	}
-	return Value{}, k.ambiguous(name, syms, vars)
+	return syms[max(number-1, 0)], vars, nil
 }
 
 // splitNumber cuts the number off name#2; it is 0 where there is none.
@@ -120,6 +127,12 @@ func (k *Kernel) variable(s kallsyms.Symbol, vars []btfsrc.Var) (Value, error) {
 	return k.at(s, t, src), nil
 }
 
+// VariableAs returns the variable at a symbol seen as type t, whatever its type
+// is. A per-CPU variable stays a template.
+func (k *Kernel) VariableAs(s kallsyms.Symbol, t btf.Type) Value {
+	return k.at(s, t, btfsrc.SourceNone)
+}
+
 // at returns the object of type t at a symbol.
 func (k *Kernel) at(s kallsyms.Symbol, t btf.Type, src btfsrc.Source) Value {
 	v := k.At(s.Addr, t)
@@ -151,6 +164,9 @@ func (k *Kernel) symbolType(s kallsyms.Symbol, vars []btfsrc.Var) (btf.Type, btf
 		if fn := k.types.Lookup(btfsrc.KindFunc, s.Name); len(fn) > 0 {
 			return fn[0], btfsrc.SourceBTF, true
 		}
+	}
+	if t, src, ok := k.declared.typeOf(s); ok {
+		return t, src, true
 	}
 	for _, typer := range k.typers {
 		if t, src, ok := typer.VarType(s); ok {

@@ -77,7 +77,24 @@ func New(k *kernel.Kernel, out, errs io.Writer, opts *Options) *Session {
 		s.opts = *opts
 	}
 	s.env.JSON = s.opts.JSON
+	s.env.Warning = s.warn
 	return s
+}
+
+// Declare makes the declarations in a file. Those that are wrong give warnings:
+// a file may be for several kernels. The error is that of reading the file.
+func (s *Session) Declare(file string) error {
+	return s.env.DeclareFile(file, func(err error) { s.warn(err.Error()) })
+}
+
+// SavedDeclarations returns the name of the file in which the user keeps the
+// declarations for a kernel release.
+func SavedDeclarations(release string) (string, error) { return cmds.SavedDeclarations(release) }
+
+// warn writes a warning, which is no data.
+func (s *Session) warn(text string) {
+	s.Flush()
+	fmt.Fprintf(&safeWriter{ctx: context.Background(), w: s.errs}, "warning: %s\n", text)
 }
 
 // Exec runs one line. Its error is returned and not reported: [Session.Report]
@@ -157,7 +174,9 @@ func (s *Session) report(out, errs io.Writer, line string, err error) {
 	text := err.Error()
 	// A caret under all of an expression would say nothing.
 	if at, ok := err.(*expr.Error); ok {
-		text = at.Msg
+		if at.File == "" {
+			text = at.Msg
+		}
 		if at.Pos > 0 || at.End < len(at.Src) {
 			fmt.Fprintf(w, "%s\n", at.Caret())
 		}

@@ -18,6 +18,7 @@ import (
 type options struct {
 	vmcoreinfo string
 	btf        []string
+	declare    []string
 	json       bool
 	color      string
 	commands   []string
@@ -29,6 +30,7 @@ func (o *options) openFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.vmcoreinfo, "vmcoreinfo", "", "use the VMCOREINFO text in `FILE` in place of the dump's")
 	f.StringArrayVar(&o.btf, "btf", nil, "take types from `FILE` too, raw BTF or ELF (repeatable)")
+	f.StringArrayVar(&o.declare, "declare", nil, "read C declarations of variables from `FILE` (repeatable)")
 	f.BoolVar(&o.json, "json", false, "write one JSON object per line")
 	f.StringVar(&o.color, "color", "auto", "colour prompts and errors: auto, always or never")
 }
@@ -106,6 +108,9 @@ func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.Lin
 		opts.Status = os.Stderr
 	}
 	s := repl.New(k, os.Stdout, os.Stderr, &opts)
+	if err := o.declareAll(s, k); err != nil {
+		return err
+	}
 	s.Warn(os.Stderr)
 	failed, err := s.Run(ctx, batch)
 	switch {
@@ -116,6 +121,22 @@ func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.Lin
 		return exitError(exitFailed)
 	case failed > 0:
 		return exitError(exitFailed)
+	}
+	return nil
+}
+
+// declareAll makes the declarations that the user saved for the release, and those
+// of --declare.
+func (o *options) declareAll(s *repl.Session, k *kernel.Kernel) error {
+	if saved, err := repl.SavedDeclarations(k.Release()); err == nil {
+		if err := s.Declare(saved); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	for _, name := range o.declare {
+		if err := s.Declare(name); err != nil {
+			return &usageError{err, "--declare wants a file of C declarations"}
+		}
 	}
 	return nil
 }
@@ -140,6 +161,9 @@ func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File, fi
 		opts.Terminal = os.Stdout
 	}
 	s := repl.New(k, os.Stdout, os.Stderr, &opts)
+	if err := o.declareAll(s, k); err != nil {
+		return err
+	}
 	e, err := repl.NewEditor(tty, repl.HistoryFile(), s.Complete)
 	if err != nil {
 		return err

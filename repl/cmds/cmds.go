@@ -98,7 +98,9 @@ type Env struct {
 	Settings *Settings
 	Scope    *Scope
 	Context  *Context
-	Report   func(error) // writes what [Env.Problem] is told; may be nil
+
+	Report  func(error)       // writes what [Env.Problem] is told; may be nil
+	Warning func(text string) // writes what [Env.Warn] is told; may be nil
 
 	// Width is the columns of the terminal that Out goes to, 0 if it is none.
 	Width int
@@ -145,6 +147,10 @@ type ErrorObject struct {
 		Kind    string `json:"kind"`
 		Message string `json:"message"`
 		Hint    string `json:"hint,omitempty"`
+
+		// Of a variable without a type.
+		Address string `json:"address,omitempty"`
+		Size    uint64 `json:"size,omitempty"`
 	} `json:"error"`
 }
 
@@ -159,6 +165,9 @@ func NewErrorObject(line string, err error) ErrorObject {
 	o.Error.Kind = kernel.ErrorKind(err)
 	o.Error.Message = err.Error()
 	o.Error.Hint = kernel.Hint(err)
+	if untyped, ok := errors.AsType[*kernel.UntypedError](err); ok {
+		o.Error.Address, o.Error.Size = untyped.Symbol.Addr.String(), untyped.Symbol.Size
+	}
 	return o
 }
 

@@ -199,7 +199,7 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error) {
 	if r.Types > 0 && !hasVariables(k) {
 		r.Problems = append(r.Problems, problem{
 			"no types of variables, except for per-CPU ones: the kernel's BTF leaves them out",
-			"*(struct task_struct *)&init_task gives a variable a type",
+			"declare struct task_struct init_task; gives a variable a type, and --btf FILE gives all of them theirs",
 		})
 	}
 	var missing *kernel.MissingPartError // which is among the problems already

@@ -21,6 +21,14 @@ func (e *Env) Problem(err error) {
 	}
 }
 
+// Warn tells the user of something that may be wrong and that the command does
+// not fail for.
+func (e *Env) Warn(format string, args ...any) {
+	if e.Warning != nil {
+		e.Warning(fmt.Sprintf(format, args...))
+	}
+}
+
 // Incomplete returns an [*IncompleteError] if the command met problems.
 func (e *Env) Incomplete() error {
 	if e.problems == 0 {

@@ -2,6 +2,7 @@ package cmds
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/kdbg/kdbg/kernel"
@@ -38,6 +39,9 @@ one before it.
     o  octal             t  binary             c  characters
     s  strings           a  addresses, as symbols
 
+Of a variable whose type is not known it shows the bytes, and what they point
+to. Give it a type then: declare struct foo name, or (struct foo)name.
+
 The command set has limits on depth and elements. What they leave out is marked.
 A part that cannot be read says why in its place: excluded when the dump was
 written, missing from the file, or unmapped.`,
@@ -63,6 +67,11 @@ func runPrint(ctx context.Context, env *Env, args string) error {
 	for _, v := range values {
 		if printErr := env.printValue(src, v, format); err == nil {
 			err = printErr
+		}
+	}
+	if untyped, ok := errors.AsType[*kernel.UntypedError](err); ok && !env.JSON {
+		if err := env.showUntyped(untyped.Symbol); err != nil {
+			return err
 		}
 	}
 	return err

@@ -95,6 +95,14 @@ type symbolObject struct {
 	Offset  *uint64 `json:"offset,omitempty"` // of the address that was looked up
 }
 
+func newSymbolObject(s kallsyms.Symbol) symbolObject {
+	o := symbolObject{Name: s.Name, Address: s.Addr.String(), Size: s.Size, Class: s.Class.String()}
+	if s.Module != "" {
+		o.Module = &s.Module
+	}
+	return o
+}
+
 // showSymbols writes symbols; offset is that of an address in them, nil when
 // they were looked up by name.
 func (e *Env) showSymbols(found []kallsyms.Symbol, offset *uint64) error {
@@ -104,10 +112,8 @@ func (e *Env) showSymbols(found []kallsyms.Symbol, offset *uint64) error {
 			rows = append(rows, symbolRow(s, offset))
 			continue
 		}
-		o := symbolObject{Name: s.Name, Address: s.Addr.String(), Size: s.Size, Class: s.Class.String(), Offset: offset}
-		if s.Module != "" {
-			o.Module = &s.Module
-		}
+		o := newSymbolObject(s)
+		o.Offset = offset
 		if err := e.Object(o); err != nil {
 			return err
 		}

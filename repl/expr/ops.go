@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/cilium/ebpf/btf"
@@ -334,11 +333,7 @@ func (ev *evaluator) cast(n *cast) (kernel.Value, error) {
 		return kernel.Value{}, err
 	}
 	if s, ok := ev.bareSymbol(n.x); ok && s.Class != kallsyms.Text {
-		if s.Class == kallsyms.PerCPU {
-			return kernel.Value{}, ev.errorf(n.x.at(), kernel.KindType, "%q is a per-CPU variable", s.Name).
-				advise(fmt.Sprintf("pick a CPU: *(%s)per_cpu_ptr(&%s, 0)", btfsrc.TypeName(&btf.Pointer{Target: t}), s.Name))
-		}
-		return ev.k.At(s.Addr, t), nil
+		return ev.k.VariableAs(s, t), nil
 	}
 	v, err := ev.eval(n.x)
 	if err != nil {
