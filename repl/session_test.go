@@ -192,11 +192,10 @@ func TestTrimHistory(t *testing.T) {
 func TestComplete(t *testing.T) {
 	s := New(openDump(t, "vars-7.2-amd64"), io.Discard, io.Discard, nil)
 	for _, tc := range []struct{ line, want string }{
-		{"", "[]: help info print ptype …"},
-		{"  pt", "[pt]: ptype"},
+		{"  pty", "[pty]: ptype"},
 		{"nosuch ", "[]:"},
 		{"quit ", "[]:"},
-		{"help se", "[se]: set"},
+		{"help set", "[set]: set"},
 		{"set d", "[d]: depth"},
 		{"set symbols o", "[o]: on off"},
 		{"set depth ", "[]: unlimited"},
