@@ -56,6 +56,7 @@ type Kernel struct {
 	tasks   taskCache
 	basic   sync.Map // name → btf.Type
 	derived sync.Map // reflect.Type → func() any
+	fields  sync.Map // fieldKey → foundField
 
 	declared declarations
 }

@@ -38,7 +38,7 @@ func (v Value) Has(members ...string) bool {
 			if p, ok := btfsrc.Strip(t).(*btf.Pointer); ok {
 				t = p.Target
 			}
-			f, err := btfsrc.Find(t, name)
+			f, err := v.k.find(t, name)
 			if err != nil {
 				return false
 			}

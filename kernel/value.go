@@ -103,14 +103,42 @@ func (v Value) Err() error { return v.err }
 // Field returns the member called name of a structure or union. Members of
 // anonymous members are found too.
 func (v Value) Field(name string) (Value, error) {
-	f, err := btfsrc.Find(v.typ, name)
+	f, err := v.k.find(v.typ, name)
 	if err != nil {
-		if !isComposite(v.typ) {
-			return Value{}, &TypeError{Msg: fmt.Sprintf("%s has no members", v.TypeName())}
-		}
-		return Value{}, &NotFoundError{What: "member", Name: name, In: v.TypeName(), Similar: similarFields(v.typ, name)}
+		return Value{}, err
 	}
 	return v.field(f), nil
+}
+
+// fieldKey is a member that was looked for, and foundField what was found.
+type fieldKey struct {
+	typ  btf.Type
+	name string
+}
+
+type foundField struct {
+	field btfsrc.Field
+	err   error
+}
+
+// find returns the member of a structure or union. It is remembered: walks over
+// thousands of objects ask for the same few members of each.
+func (k *Kernel) find(t btf.Type, name string) (btfsrc.Field, error) {
+	key := fieldKey{t, name}
+	if known, ok := k.fields.Load(key); ok {
+		known := known.(foundField)
+		return known.field, known.err
+	}
+	f, err := btfsrc.Find(t, name)
+	switch {
+	case err == nil:
+	case isComposite(t):
+		err = &NotFoundError{What: "member", Name: name, In: btfsrc.TypeName(t), Similar: similarFields(t, name)}
+	default:
+		return f, &TypeError{Msg: fmt.Sprintf("%s has no members", btfsrc.TypeName(t))}
+	}
+	k.fields.Store(key, foundField{f, err})
+	return f, err
 }
 
 // field returns the member f of a structure or union.
