@@ -131,8 +131,9 @@ func elements(t btf.Type) int {
 	return 0
 }
 
-// isMapleNode reports whether the root or a slot of an inner node points to a
-// node.
+// isMapleNode reports whether the root of a tree points to a node. The slots of
+// an inner node hold nothing else, and have no such mark (mte_mk_node,
+// lib/maple_tree.c).
 func isMapleNode(e vmcore.Addr) bool { return e&3 == 2 && e > mapleReserved }
 
 func (m *mapleTree) broken(at vmcore.Addr, msg string, err error) error {
@@ -172,7 +173,7 @@ func (m *mapleTree) visit(enode vmcore.Addr, lo, hi uint64, depth int) bool {
 		}
 		e := vmcore.Addr(m.k.layout.Word(b[n.slots+vmcore.Addr(i)*word:]))
 		switch {
-		case !leaf && isMapleNode(e):
+		case !leaf && e > mapleReserved:
 			if !m.visit(e, first, last, depth+1) {
 				return false
 			}
