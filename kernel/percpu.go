@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -101,19 +102,53 @@ func (k *Kernel) cpuMask(name string) ([]int, error) {
 	if _, err := k.mem.ReadMemory(b, syms[0].Addr); err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	var cpus []int
-	for at := uint64(0); at < size; at += word {
-		bits := k.layout.Word(b[at:])
-		for i := range int(word) * 8 {
-			if bits>>i&1 != 0 {
-				cpus = append(cpus, int(at)*8+i)
-			}
-		}
-	}
+	cpus := k.setBits(b)
 	if len(cpus) == 0 {
 		return nil, fmt.Errorf("%s at %v names no CPU", name, syms[0].Addr)
 	}
 	return cpus, nil
+}
+
+// setBits returns the numbers of the bits that are set in words.
+func (k *Kernel) setBits(b []byte) []int {
+	var set []int
+	word := k.layout.WordSize
+	for at := 0; at+word <= len(b); at += word {
+		bits := k.layout.Word(b[at:])
+		for i := range word * 8 {
+			if bits>>i&1 != 0 {
+				set = append(set, at*8+i)
+			}
+		}
+	}
+	return set
+}
+
+// CPUs returns the numbers that a struct cpumask, or a cpumask_var_t, which is a
+// pointer to one or an array of one, holds. Those that are not possible are left
+// out: the kernel does not care about their bits, and a mask that it allocated
+// ends before them.
+func (v Value) CPUs() ([]int, error) {
+	possible, err := v.k.PossibleCPUs()
+	if err != nil {
+		return nil, err
+	}
+	if !isComposite(v.typ) {
+		if v, err = v.Deref(); err != nil {
+			return nil, err
+		}
+	}
+	bits := 8 * v.k.layout.WordSize
+	words := possible[len(possible)-1]/bits + 1
+	a, ok := v.Addr()
+	if !ok {
+		return nil, typeErrorf("%s is no mask of CPUs in memory", v.TypeName())
+	}
+	b := make([]byte, words*v.k.layout.WordSize)
+	if _, err := v.k.mem.ReadMemory(b, a); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(v.k.setBits(b), func(cpu int) bool { return !slices.Contains(possible, cpu) }), nil
 }
 
 // CPUList writes CPU numbers as the kernel does, such as "0-3,8".
