@@ -59,8 +59,8 @@ func Neighbours(k *kernel.Kernel) iter.Seq2[Neighbour, error] {
 const maxBuckets = 24
 
 // entries walks the hash table of neighbours. Its chains are hlists since Linux
-// kernel commit a01a67ab2fff ("neighbour: Convert seq_file functions to use
-// hlist") and those around it (in v6.13), which renamed hash_buckets; before,
+// kernel commit 41b3caa7c076 ("neighbour: Add hlist_node to struct neighbour") and
+// those after it (in v6.13), which renamed hash_buckets; before,
 // next linked them, which is where their hlist_node is now: in front.
 func entries(table kernel.Value) iter.Seq2[kernel.Value, error] {
 	return func(yield func(kernel.Value, error) bool) {
