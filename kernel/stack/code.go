@@ -68,6 +68,13 @@ func (c *code) inKernel(a vmcore.Addr) bool {
 	return slices.ContainsFunc(c.kernel, func(s span) bool { return s.contains(a) })
 }
 
+// isStart reports whether an address is that of a function, as pointers to
+// functions are and return addresses are not.
+func (c *code) isStart(a vmcore.Addr) bool {
+	_, off, ok := c.k.Resolve(a)
+	return ok && off == 0
+}
+
 // module returns the module that an address is code of.
 func (c *code) module(a vmcore.Addr) (*kernel.Module, bool) {
 	mods := c.modules()
@@ -122,14 +129,13 @@ func (c *code) readMade() []madeCode {
 // bpfCode reads the list of compiled BPF programs. Linux kernel commit
 // bfea9a8574f3 ("bpf: Add name to struct bpf_ksym") (in v5.7) gave it names.
 func (c *code) bpfCode() []madeCode {
-	head, err := c.k.ObjectOf("bpf_kallsyms", "list_head")
-	typ, typeErr := c.k.Struct("bpf_ksym")
-	if err != nil || typeErr != nil {
+	head := c.k.Symbols().Lookup("bpf_kallsyms")
+	typ, err := c.k.Struct("bpf_ksym")
+	if err != nil || len(head) != 1 {
 		return nil
 	}
-	at, _ := head.Addr()
 	var made []madeCode
-	for v, err := range c.k.List(at, typ, "lnode") {
+	for v, err := range c.k.List(head[0].Addr, typ, "lnode") {
 		if err != nil || len(made) == maxMade {
 			break
 		}

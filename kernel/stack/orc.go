@@ -106,7 +106,7 @@ const maxORC = 1 << 24
 func (o *orc) findKernelTable() error {
 	var bounds [4]vmcore.Addr
 	for i, name := range [...]string{"__start_orc_unwind_ip", "__stop_orc_unwind_ip", "__start_orc_unwind", "__stop_orc_unwind"} {
-		syms := o.k.Lookup(name)
+		syms := o.k.Symbols().Lookup(name)
 		if len(syms) != 1 {
 			return &kernel.NotFoundError{What: "symbol", Name: name}
 		}

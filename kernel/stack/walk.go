@@ -139,7 +139,8 @@ func (w *walk) scanArea(code *code, i int, from vmcore.Addr) []Frame {
 	for at := (from + size - 1) / size * size; at < w.areas[i].end; at += size {
 		u, err := w.word(at)
 		if err == nil && code.contains(vmcore.Addr(u)) {
-			frames = append(frames, Frame{PC: vmcore.Addr(u), At: at, Stack: w.areas[i].name, How: ByScan})
+			pc := vmcore.Addr(u)
+			frames = append(frames, Frame{PC: pc, Exact: code.isStart(pc), At: at, Stack: w.areas[i].name, How: ByScan})
 		}
 	}
 	return frames
@@ -188,7 +189,7 @@ func (e *NoStackError) Kind() string { return kernel.KindNotFound }
 // bound.
 func (u *Unwinder) stackSize() uint64 {
 	for _, bounds := range [][2]string{{"__start_init_stack", "__end_init_stack"}, {"__start_init_task", "__end_init_task"}} {
-		start, end := u.k.Lookup(bounds[0]), u.k.Lookup(bounds[1])
+		start, end := u.k.Symbols().Lookup(bounds[0]), u.k.Symbols().Lookup(bounds[1])
 		if len(start) == 1 && len(end) == 1 && end[0].Addr > start[0].Addr && end[0].Addr-start[0].Addr <= maxStack {
 			return uint64(end[0].Addr - start[0].Addr)
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/kdbg/kdbg/btfsrc"
+	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
@@ -85,6 +86,9 @@ func (m *x86) exceptionStacks(cpu int) []area {
 
 // perCPU reads a CPU's copy of a variable that is a pointer.
 func (m *x86) perCPU(name string, cpu int) (uint64, error) {
+	if len(m.k.Symbols().Lookup(name)) == 0 { // it is no module's
+		return 0, &kernel.NotFoundError{What: "symbol", Name: name}
+	}
 	v, err := m.k.Object(name, &btf.Pointer{Target: &btf.Void{}})
 	if err != nil {
 		return 0, err

@@ -18,10 +18,10 @@ func init() {
 		Name: "bt",
 		Args: "[-a | -c CPUS | -g | -p] [-fFsdetT] [TASK...]",
 		Help: "show the kernel stack of tasks",
-		Doc: `bt shows the functions of the kernel that a task is in, the innermost first: where
-on the stack the return address lies, the function, and the return address. The
-registers that an exception or a system call saved stand where it came. Tasks
-are named as in ps; without a name it is the current task.
+		Doc: `bt shows the functions of the kernel that a task is in, the innermost first:
+where on the stack the return address lies, the function, and the return
+address. The registers that an exception or a system call saved stand where it
+came. Tasks are named as in ps; without a name it is the current task.
 
     -a        the tasks that run on CPUs
     -c CPUS   those that run on some, such as 0 or 0-3,8
@@ -31,8 +31,8 @@ are named as in ps; without a name it is the current task.
     -f        show the words of the stack that belong to each frame;
               -F writes those that point to a symbol by its name
     -e        look for registers that exceptions have saved on the stack
-    -t        show every address of code on the stack, from the stack pointer up,
-              whether or not a function will return there
+    -t        show every address of code on the stack, from the stack pointer
+              up, whether or not a function will return there
     -T        the same for all of the stack
 
 Stacks are followed by the unwind data that the kernel carries for its own use
@@ -51,6 +51,8 @@ type stackView struct {
 	decimal bool
 	words   bool // of each frame
 	symbols bool // in place of words
+	scan    bool // of the stack from the stack pointer
+	all     bool // or of all of it
 }
 
 func runBT(ctx context.Context, env *Env, args string) error {
@@ -66,7 +68,7 @@ func runBT(ctx context.Context, env *Env, args string) error {
 		return err
 	}
 	v := stackView{env: env, offsets: opts.has('s') || opts.has('x') || opts.has('d'), decimal: opts.has('d'),
-		words: opts.has('f') || opts.has('F'), symbols: opts.has('F')}
+		words: opts.has('f') || opts.has('F'), symbols: opts.has('F'), scan: opts.has('t') || opts.has('T'), all: opts.has('T')}
 	if v.unwind, err = stack.Of(env.Kernel); err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func runBT(ctx context.Context, env *Env, args string) error {
 		if opts.has('e') {
 			err = v.exceptions(t)
 		} else {
-			err = v.show(v.trace(t, opts))
+			err = v.show(v.trace(t))
 		}
 		if err != nil {
 			return err
@@ -170,9 +172,9 @@ func parseCPUs(command, list string, known []int) ([]int, error) {
 }
 
 // trace unwinds or scans the stack of a task.
-func (v *stackView) trace(t kernel.Task, opts flags) stack.Trace {
-	if opts.has('t') || opts.has('T') {
-		return v.unwind.Scan(t, opts.has('T'))
+func (v *stackView) trace(t kernel.Task) stack.Trace {
+	if v.scan {
+		return v.unwind.Scan(t, v.all)
 	}
 	return v.unwind.Trace(t)
 }
@@ -242,10 +244,10 @@ func (v *stackView) frame(b *strings.Builder, i int, f stack.Frame) {
 		name.Symbol = "(unknown)"
 	}
 	fmt.Fprintf(b, "%3s [%s] %v at %s", "#"+strconv.Itoa(i), hexAddr(f.At), name, hexAddr(f.PC))
-	switch f.How {
-	case stack.ByFramePointer:
+	switch {
+	case f.How == stack.ByFramePointer:
 		b.WriteString(" (by frame pointer)")
-	case stack.ByScan:
+	case f.How == stack.ByScan && !v.scan:
 		b.WriteString(" (by scan)")
 	}
 	b.WriteByte('\n')
@@ -356,7 +358,7 @@ type frameObject struct {
 	How       stack.How      `json:"how"`
 	At        string         `json:"at"`
 	Stack     string         `json:"stack"`
-	Registers registerObject `json:"registers,omitempty"`
+	Registers registerObject `json:"registers,omitzero"`
 }
 
 func newFrameObject(u *stack.Unwinder, f stack.Frame) frameObject {
@@ -378,7 +380,7 @@ func newFrameObject(u *stack.Unwinder, f stack.Frame) frameObject {
 type traceObject struct {
 	taskObject
 	Frames []frameObject  `json:"frames"`
-	User   registerObject `json:"user,omitempty"` // what the program had when it entered the kernel
+	User   registerObject `json:"user,omitzero"` // what the program had when it entered the kernel
 	Error  *traceError    `json:"error,omitempty"`
 }
 
