@@ -49,7 +49,7 @@ func runIRQ(ctx context.Context, env *Env, args string) error {
 	case opts.has('a'):
 		return env.showAffinity(ctx, irqs)
 	case opts.has('s'):
-		return env.showCounts(ctx, irqs, opts.value('c'))
+		return env.showIRQCounts(ctx, irqs, opts.value('c'))
 	}
 	return env.showIRQs(ctx, irqs)
 }
@@ -141,7 +141,7 @@ func (e *Env) showIRQs(ctx context.Context, irqs iter.Seq2[device.IRQ, error]) e
 	return writeTable(e.Out, []string{">IRQ", "IRQ_DESC/_DATA", "IRQACTION", "NAME"}, rows)
 }
 
-// names joins the names of an interrupt's actions.
+// actionNames joins the names of an interrupt's actions.
 func actionNames(irq device.IRQ) string {
 	var names []string
 	for _, a := range irq.Actions {
@@ -168,12 +168,12 @@ func (e *Env) showAffinity(ctx context.Context, irqs iter.Seq2[device.IRQ, error
 	})
 }
 
-// showCounts shows how often CPUs saw interrupts; those that are online if which
+// showIRQCounts shows how often CPUs saw interrupts; those that are online if which
 // is empty.
-func (e *Env) showCounts(ctx context.Context, irqs iter.Seq2[device.IRQ, error], which string) error {
+func (e *Env) showIRQCounts(ctx context.Context, irqs iter.Seq2[device.IRQ, error], which string) error {
 	cpus, err := e.Kernel.OnlineCPUs()
 	if err == nil && which != "" {
-		cpus, err = parseCPUs(which, cpus)
+		cpus, err = parseCPUs("irq", which, cpus)
 	}
 	if err != nil {
 		return err
@@ -206,33 +206,6 @@ func (e *Env) showCounts(ctx context.Context, irqs iter.Seq2[device.IRQ, error],
 		}
 		return append(row, strings.Trim(irq.Chip+"-"+irq.Flow, "-"), actionNames(irq))
 	})
-}
-
-// parseCPUs reads a list of CPUs such as 0,2-3; a or all are those that are
-// online.
-func parseCPUs(text string, online []int) ([]int, error) {
-	if text == "a" || text == "all" {
-		return online, nil
-	}
-	var cpus []int
-	for part := range strings.SplitSeq(text, ",") {
-		lo, hi, isRange := strings.Cut(part, "-")
-		if !isRange {
-			hi = lo
-		}
-		first, err := strconv.ParseUint(lo, 10, 16)
-		if err != nil {
-			return nil, usage("irq", "%s is not a list of CPUs", text)
-		}
-		last, err := strconv.ParseUint(hi, 10, 16)
-		if err != nil || last < first {
-			return nil, usage("irq", "%s is not a list of CPUs", text)
-		}
-		for cpu := first; cpu <= last; cpu++ {
-			cpus = append(cpus, int(cpu))
-		}
-	}
-	return cpus, nil
 }
 
 // showVectors shows a table of handlers.
