@@ -29,14 +29,15 @@ var arrows = map[string][]string{
 	"kernel/cgroup":         {"kernel", "vmcore"},
 	"kernel/device":         {"kernel", "vmcore"},
 	"kernel/fs":             {"kernel", "vmcore"},
+	"kernel/mm":             {"btfsrc", "kernel", "vmcore", "vmcore/paging"},
 	"kernel/net":            {"kernel", "kernel/fs", "vmcore"},
 	"kernel/stack":          {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/expr":             {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/cmds": {
 		"btfsrc", "kallsyms", "kernel", "repl/expr", "vmcore",
-		"kernel/bpf", "kernel/cgroup", "kernel/device", "kernel/fs", "kernel/net", "kernel/stack",
+		"kernel/bpf", "kernel/cgroup", "kernel/device", "kernel/fs", "kernel/mm", "kernel/net", "kernel/stack", "vmcore/paging",
 	},
-	"repl":     {"kernel", "repl/cmds", "repl/expr"},
+	"repl":     {"kernel", "kernel/mm", "repl/cmds", "repl/expr"},
 	"cmd/kdbg": {"encode", "encode/batch", "encode/inspect", "encode/pahole", "kernel", "repl"},
 }
 

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/kernel/mm"
 	"github.com/kdbg/kdbg/repl/cmds"
 	"github.com/kdbg/kdbg/repl/expr"
 )
@@ -68,7 +69,7 @@ const outSize = 64 << 10
 // New returns a session on k that writes data to out and errors to errs.
 func New(k *kernel.Kernel, out, errs io.Writer, opts *Options) *Session {
 	s := &Session{
-		env:    cmds.Env{Kernel: k, Settings: cmds.NewSettings(), Scope: cmds.NewScope(k), Context: cmds.NewContext(k)},
+		env:    cmds.Env{Kernel: k, Settings: cmds.NewSettings(), Scope: cmds.NewScope(k), Context: cmds.NewContext(k), Memory: mm.New(k)},
 		stdout: out,
 		out:    bufio.NewWriterSize(out, outSize),
 		errs:   errs,

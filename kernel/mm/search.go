@@ -42,8 +42,8 @@ const searchJob = 256 << 10
 // Search looks for a query in pieces, which must be in ascending order, and
 // yields hits in ascending order. Texts are found across pieces that lie beside
 // each other. Memory that the dump does not hold is passed over; an error is one
-// of pieces, or that of ctx. Progress, if not nil, is told after each part how many
-// bytes were searched.
+// of pieces, or that of ctx. Progress, if not nil, is told of each part how many
+// bytes it had.
 func (m *Memory) Search(ctx context.Context, q Query, pieces iter.Seq2[Piece, error], progress func(bytes uint64)) iter.Seq2[Hit, error] {
 	return func(yield func(Hit, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
@@ -52,7 +52,6 @@ func (m *Memory) Search(ctx context.Context, q Query, pieces iter.Seq2[Piece, er
 		if s.phys == nil {
 			return
 		}
-		var done uint64
 		for j := range s.start(ctx, pieces) {
 			select {
 			case <-j.done:
@@ -68,8 +67,8 @@ func (m *Memory) Search(ctx context.Context, q Query, pieces iter.Seq2[Piece, er
 			if j.err != nil && !yield(Hit{}, j.err) {
 				return
 			}
-			if done += j.read; progress != nil {
-				progress(done)
+			if progress != nil {
+				progress(j.read)
 			}
 		}
 		if err := ctx.Err(); err != nil {

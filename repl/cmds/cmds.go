@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/kernel/mm"
 )
 
 // ErrQuit is returned by the command that ends a session.
@@ -98,6 +99,7 @@ type Env struct {
 	Settings *Settings
 	Scope    *Scope
 	Context  *Context
+	Memory   *mm.Memory
 
 	Report  func(error)       // writes what [Env.Problem] is told; may be nil
 	Warning func(text string) // writes what [Env.Warn] is told; may be nil
