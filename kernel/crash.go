@@ -24,13 +24,17 @@ type Crash struct {
 	Message string // as in the kernel's log; "" where that was not found
 }
 
-// CPUs returns the processors of which the dump has registers.
+// CPUs returns the processors of which the dump has registers: those that the
+// kernel has saved in its memory when it crashed, or else those in the file.
 //
-// The kernel writes them for each CPU that is online when it crashes, in
-// ascending order. Where their number is another, CPUs are counted from 0.
+// A file has notes of each CPU that is online, in ascending order. Where their
+// number is another, CPUs are counted from 0.
 func (k *Kernel) CPUs() []CPU {
 	if k.dump == nil {
 		return nil
+	}
+	if saved := k.savedCPUs(); len(saved) > 0 {
+		return saved
 	}
 	notes := k.dump.CPUs()
 	cpus := make([]CPU, len(notes))
@@ -41,6 +45,40 @@ func (k *Kernel) CPUs() []CPU {
 			cpus[i].Number = online[i]
 		}
 		cpus[i].Task = k.running(cpus[i].Number)
+	}
+	return cpus
+}
+
+// noteSize is more than note_buf_t has, in which a kernel that crashes saves the
+// registers of a CPU (include/linux/vmcore_info.h).
+const noteSize = 1024
+
+// savedCPUs returns the CPUs whose registers a crashing kernel saved, in the
+// per-CPU memory that crash_notes points to. That tells whose they are where a
+// CPU did not answer, of which the file has no note.
+func (k *Kernel) savedCPUs() []CPU {
+	syms := k.syms.Lookup("crash_notes")
+	possible, err := k.PossibleCPUs()
+	if _, crashed := k.info.CrashTime(); !crashed || len(syms) != 1 || err != nil {
+		return nil
+	}
+	notes, err := k.Pointer(syms[0].Addr)
+	if err != nil {
+		return nil
+	}
+	var cpus []CPU
+	for _, cpu := range possible {
+		offset, err := k.perCPUOffset(cpu)
+		if err != nil {
+			continue
+		}
+		raw := make([]byte, noteSize)
+		n, _ := k.mem.ReadMemory(raw, notes+offset)
+		for _, regs := range vmcore.ParseCPUs(raw[:n], k.arch) {
+			regs.ID = cpu
+			cpus = append(cpus, CPU{Number: cpu, Task: k.running(cpu), Registers: regs})
+			break
+		}
 	}
 	return cpus
 }

@@ -38,6 +38,14 @@ func TestCPUs(t *testing.T) {
 			t.Errorf("CPU %d: number %d, task %+v, note of process %d", i, c.Number, c.Task, c.Registers.PID)
 		}
 	}
+	// The notes in the file are copies of those in memory.
+	for i, c := range k.Dump().CPUs() {
+		for name, want := range c.Registers() {
+			if got, _ := cpus[i].Registers.Register(name); got != want {
+				t.Errorf("CPU %d: %s is %#x in memory, %#x in the file", i, name, got, want)
+			}
+		}
+	}
 	pc, _ := cpus[1].Registers.Register("pc")
 	if name := k.SymbolName(vmcore.Addr(pc)); !strings.HasPrefix(name, "__crash_kexec+") {
 		t.Errorf("CPU 1 was at %#x, %s", pc, name)

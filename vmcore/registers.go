@@ -147,6 +147,13 @@ func (n *notes) cpus(arch Arch) []CPU {
 	return cpus
 }
 
+// ParseCPUs returns the registers in ELF notes that are in memory, as a kernel
+// that crashed has written them for each processor.
+func ParseCPUs(raw []byte, arch Arch) []CPU {
+	n, _ := parseNotes(raw, arch) // those before any damage
+	return n.cpus(arch)
+}
+
 func numbered(prefix string, first, last int) []string {
 	var names []string
 	for i := first; i <= last; i++ {
