@@ -46,6 +46,13 @@ func (o *options) debianKernel(ctx context.Context, release string) (kernel, err
 		k.vmlinux = filepath.Join(root, "usr/lib/debug/boot/vmlinux-"+release)
 	}
 	k.image = filepath.Join(root, "boot/vmlinuz-"+release)
+	if _, err := os.Stat(k.image); err != nil { // newer packages only name those that have the files
+		for _, part := range []string{"linux-binary-", "linux-modules-"} {
+			if err := o.unpack(ctx, part+release, root); err != nil {
+				return k, err
+			}
+		}
+	}
 	return k, k.findModules(ctx, root)
 }
 
