@@ -46,14 +46,18 @@ func (o *options) debianKernel(ctx context.Context, release string) (kernel, err
 		k.vmlinux = filepath.Join(root, "usr/lib/debug/boot/vmlinux-"+release)
 	}
 	k.image = filepath.Join(root, "boot/vmlinuz-"+release)
-	if _, err := os.Stat(k.image); err != nil { // newer packages only name those that have the files
-		for _, part := range []string{"linux-binary-", "linux-modules-"} {
-			if err := o.unpack(ctx, part+release, root); err != nil {
-				return k, err
-			}
+	if _, err := os.Stat(k.image); err == nil {
+		return k, k.findModules(ctx, root)
+	}
+	// Newer packages linux-image only name the packages that have the files.
+	for _, part := range []string{"linux-binary-", "linux-modules-"} {
+		if err := o.unpack(ctx, part+release, root); err != nil {
+			return k, err
 		}
 	}
-	return k, k.findModules(ctx, root)
+	err := k.findModules(ctx, root)
+	k.image = filepath.Join(k.modules, "vmlinuz")
+	return k, err
 }
 
 // series returns the first two numbers of a release: 6.12 of 6.12.107+deb13.
