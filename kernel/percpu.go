@@ -170,3 +170,37 @@ func CPUList(cpus []int) string {
 	}
 	return string(b)
 }
+
+// PerCPUCounter returns the sum of a struct percpu_counter
+// (include/linux/percpu_counter.h): what it holds itself, and what each CPU has
+// counted since.
+func (k *Kernel) PerCPUCounter(v Value) (int64, error) {
+	n, err := v.UintAt("count")
+	if err != nil || !v.Has("counters") { // without SMP it is all
+		return int64(n), err
+	}
+	counters, err := v.Path("counters")
+	if err != nil {
+		return 0, err
+	}
+	if p, err := counters.Uint(); err != nil || p == 0 {
+		return int64(n), err
+	}
+	cpus, err := k.PossibleCPUs()
+	if err != nil {
+		return 0, err
+	}
+	sum := int64(n)
+	for _, cpu := range cpus {
+		c, err := k.PerCPU(counters, cpu)
+		if err != nil {
+			return 0, err
+		}
+		part, err := c.Int()
+		if err != nil {
+			return 0, fmt.Errorf("counter of CPU %d: %w", cpu, err)
+		}
+		sum += part
+	}
+	return sum, nil
+}
