@@ -16,6 +16,7 @@
 package btfsrc
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"sync"
@@ -81,12 +82,14 @@ func Empty(layout vmcore.Layout) *Types {
 
 // AddSplit adds the BTF of a module (SourceModule) or a user's file
 // (SourceFile) under a name. Its type ids and string offsets continue those of
-// the kernel's BTF; a file may also stand alone and bring types of its own.
+// the kernel's BTF. A file may also stand alone, as that of a whole vmlinux does,
+// and bring types of its own; where it is the kernel's own, nothing is added.
 //
 // The error is a [*BaseError] when raw was made for another kernel, a
 // [*vmcore.FormatError] when it is not BTF.
 func (t *Types) AddSplit(name string, src Source, raw []byte) error {
-	base := t.snapshot()[0]
+	own := t.snapshot()[0]
+	base := own
 	if src == SourceFile && standsAlone(raw, t.layout) {
 		base = nil
 	}
@@ -95,7 +98,15 @@ func (t *Types) AddSplit(name string, src Source, raw []byte) error {
 		return fmt.Errorf("BTF of %s: %w", name, err)
 	}
 	b.name, b.source = name, src
-	if err := b.checkBase(); err != nil {
+	if base == nil {
+		if bytes.Equal(b.raw, own.raw) {
+			return nil
+		}
+		err = b.checkTwin(own)
+	} else {
+		err = b.checkBase()
+	}
+	if err != nil {
 		return err
 	}
 	t.mu.Lock()

@@ -3,11 +3,7 @@ package btfsrc
 import (
 	"bytes"
 	"cmp"
-	"debug/elf"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 
 	"github.com/kdbg/kdbg/vmcore"
@@ -132,62 +128,4 @@ func headerSize(p []byte, layout vmcore.Layout) (size uint64, ok bool) {
 	}
 	size = hdrLen + strOff + strLen
 	return size, typeOff == 0 && typeLen != 0 && strOff == end && strLen != 0 && size <= maxBTF
-}
-
-// ReadFile returns the BTF in a file, which holds it raw, as
-// /sys/kernel/btf/vmlinux does, or in the section .BTF of an ELF file.
-func ReadFile(name string) (raw []byte, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var head [4]byte
-	if _, err := io.ReadFull(f, head[:]); err != nil {
-		return nil, fmt.Errorf("%s: too short for BTF: %w", name, err)
-	}
-	switch {
-	case string(head[:]) == elf.ELFMAG:
-		raw, err = readELF(f)
-	case isMagic(head[:]):
-		if _, err = f.Seek(0, io.SeekStart); err == nil {
-			raw, err = io.ReadAll(io.LimitReader(f, maxBTF))
-		}
-	default:
-		err = errors.New("neither BTF nor an ELF file")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return raw, nil
-}
-
-func isMagic(p []byte) bool {
-	return p[0] == magic&0xff && p[1] == magic>>8 || p[0] == magic>>8 && p[1] == magic&0xff
-}
-
-// readELF returns the section .BTF of an ELF file.
-func readELF(r io.ReaderAt) (raw []byte, err error) {
-	// debug/elf still has panics on malformed files that it does not count as
-	// bugs to fix soon (golang/go#33121).
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("malformed ELF file: %v", p)
-		}
-	}()
-	f, err := elf.NewFile(r)
-	if err != nil {
-		return nil, err
-	}
-	sec := f.Section(".BTF")
-	if sec == nil {
-		return nil, fmt.Errorf("section .BTF: %w", vmcore.ErrNotFound)
-	}
-	if f.Section(".BTF.base") != nil {
-		return nil, fmt.Errorf("BTF relative to a distilled base (section .BTF.base): %w", vmcore.ErrUnsupported)
-	}
-	if sec.Size > maxBTF {
-		return nil, fmt.Errorf("section .BTF of %d bytes: too large", sec.Size)
-	}
-	return sec.Data()
 }

@@ -111,8 +111,8 @@ func TestReadFile(t *testing.T) {
 		got, err := ReadFile(name)
 		switch {
 		case tt.want == "":
-			if err != nil || !bytes.Equal(got, raw) {
-				t.Errorf("%s: %d bytes, %v", tt.name, len(got), err)
+			if err != nil || !bytes.Equal(got.BTF, raw) {
+				t.Errorf("%s: %+v, %v", tt.name, got, err)
 			}
 		case err == nil || err.Error() != name+": "+tt.want:
 			t.Errorf("%s: error %v, want %s", tt.name, err, tt.want)

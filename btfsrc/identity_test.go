@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -45,6 +46,32 @@ func TestMadeFor(t *testing.T) {
 					t.Errorf("%d variables", n)
 				}
 			})
+		}
+	})
+}
+
+// TestTwin adds BTF that stands alone, as that of a whole vmlinux does.
+func TestTwin(t *testing.T) {
+	eachForm(t, func(t *testing.T, own *builder) {
+		types := own.load(t)
+		raw := own.bytes()
+		before := types.NumTypes()
+		if err := types.AddSplit("vmlinux", SourceFile, raw); err != nil || types.NumTypes() != before {
+			t.Errorf("the kernel's own: %d types more, %v", types.NumTypes()-before, err)
+		}
+		own.variable("extra", 1)
+		if err := types.AddSplit("vmlinux", SourceFile, own.bytes()); err != nil || len(types.Vars("extra")) != 1 {
+			t.Errorf("the same structures: %d variables, %v", len(types.Vars("extra")), err)
+		}
+
+		twin := newBuilder(own.layout)
+		twin.composite(kindStruct, "twin", 24, member{"a", twin.integer("int", 4, true), 0, 0})
+		other := newBuilder(own.layout)
+		other.composite(kindStruct, "twin", 16, member{"a", other.integer("int", 4, true), 0, 0})
+		err := twin.load(t).AddSplit("vmlinux", SourceFile, other.bytes())
+		const want = `"twin" has 1 members in 16 bytes there, and 1 in 24 here`
+		if _, ok := errors.AsType[*BaseError](err); !ok || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("another kernel's: %v, want %s", err, want)
 		}
 	})
 }

@@ -2,12 +2,12 @@ package btfsrc
 
 import "fmt"
 
-// BaseError reports split BTF that was made for another kernel: it says so, or it
-// refers to types that its base does not have, or not of the kinds it takes them
-// for.
+// BaseError reports BTF that was made for another kernel: it says so, or it refers
+// to types that its base does not have, or not of the kinds it takes them for, or
+// it has other structures.
 type BaseError struct {
 	Name string // of the module or file
-	Msg  string // both identities, or the first reference that does not fit
+	Msg  string // both identities, or the first thing that does not fit
 }
 
 func (e *BaseError) Error() string {
@@ -16,7 +16,7 @@ func (e *BaseError) Error() string {
 
 // Hint says what to do next.
 func (e *BaseError) Hint() string {
-	return "split BTF works only with the kernel build it was made for; take it from the same build as the dump"
+	return "BTF works only with the kernel build it was made for; take it from the same build as the dump"
 }
 
 // Sets of kinds, a bit for each, that a reference may lead to. Bit 0 is void.
@@ -47,6 +47,45 @@ func (b *blob) checkBase() error {
 		}
 	}
 	return nil
+}
+
+// checkTwin verifies that BTF which stands alone is of the same kernel as own, if
+// that has any types: structures of one name, of which each has but one, have the
+// same size and number of members. Encoders may differ in what else they keep.
+func (b *blob) checkTwin(own *blob) error {
+	for id := range b.ids() {
+		rec := b.record(id)
+		if rec.kind() != kindStruct && rec.kind() != kindUnion {
+			continue
+		}
+		name, _ := b.str(rec.nameOff)
+		mine, ok := own.only(rec.kind(), name)
+		if _, single := b.only(rec.kind(), name); !ok || !single {
+			continue
+		}
+		if mine.size != rec.size || mine.vlen() != rec.vlen() {
+			return &BaseError{Name: b.name, Msg: fmt.Sprintf(
+				"it is %v, and this is %v: %q has %d members in %d bytes there, and %d in %d here",
+				b.identity(), own.identity(), name, rec.vlen(), rec.size, mine.vlen(), mine.size)}
+		}
+	}
+	return nil
+}
+
+// only returns the type of a kind and name, if there is but one.
+func (b *blob) only(kind int, name string) (rec record, ok bool) {
+	if name == "" {
+		return rec, false
+	}
+	for id := range b.named(name) {
+		if r := b.record(id); r.kind() == kind {
+			if ok {
+				return rec, false
+			}
+			rec, ok = r, true
+		}
+	}
+	return rec, ok
 }
 
 // checkRecord returns what does not fit in a record, or "".

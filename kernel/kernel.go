@@ -59,6 +59,7 @@ type Kernel struct {
 	fields  sync.Map // fieldKey → foundField
 
 	declared declarations
+	files    btfFiles
 }
 
 // New joins the parts of a kernel. Symbols and Types may be nil; what needs
@@ -133,7 +134,12 @@ func (k *Kernel) Space() *paging.Space { return k.space }
 func (k *Kernel) Problems() []error { return k.problems }
 
 // NoTypes returns why the kernel has no types, and nil where it has some.
-func (k *Kernel) NoTypes() error { return k.missing(partTypes) }
+func (k *Kernel) NoTypes() error {
+	if k.types.NumTypes() > 0 {
+		return nil // of a file
+	}
+	return k.missing(partTypes)
+}
 
 // missing returns the problem of a part, or of the part that it would have been
 // found by; nil if there is none.

@@ -106,15 +106,20 @@ func dataSymbols(syms []kallsyms.Symbol) []kallsyms.Symbol {
 
 // vars returns the VARs of a name. The BTF of modules is loaded where the
 // kernel's own has none: the symbol may be a module's, or the kernel's variables
-// may be described by a module (CONFIG_DEBUG_INFO_BTF_VARS=m).
+// may be described by a module (CONFIG_DEBUG_INFO_BTF_VARS=m). Where that does
+// not do for all symbols of the name, files beside the dump are looked for.
 func (k *Kernel) vars(name string, syms []kallsyms.Symbol) []btfsrc.Var {
-	if found := k.types.Vars(name); len(found) > 0 || syms[0].Class == kallsyms.Text {
-		return found
+	if syms[0].Class == kallsyms.Text {
+		return k.types.Vars(name)
 	}
-	if k.loadModuleTypes() == 0 {
-		return nil
+	found := k.types.Vars(name)
+	if len(found) == 0 && k.loadModuleTypes() > 0 {
+		found = k.types.Vars(name)
 	}
-	return k.types.Vars(name)
+	if len(found) < len(syms) && k.searchBTF(syms[0].Module) {
+		found = k.types.Vars(name)
+	}
+	return found
 }
 
 // variable returns the variable at a symbol, typed by the first of vars that

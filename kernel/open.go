@@ -16,6 +16,7 @@ type Options struct {
 	Files      []string   // the dump, or the files of a split set
 	VMCOREINFO []byte     // text to use in place of the dump's own; nil: the dump's
 	BTF        []string   // files with more types: raw BTF or ELF files with a .BTF section
+	BTFPath    []string   // folders to look in for such files, see [Kernel.BTFFiles]; see also [DefaultBTFPath]
 	Typers     []VarTyper // for variables that no BTF describes
 }
 
@@ -55,6 +56,10 @@ func FromDump(ctx context.Context, dump *vmcore.Dump, o Options) (*Kernel, error
 		if err := k.AddBTF(name); err != nil {
 			return nil, err
 		}
+	}
+	k.files.path = o.BTFPath
+	if k.types.NumTypes() == 0 {
+		k.searchBTF("")
 	}
 	return k, nil
 }
@@ -173,26 +178,6 @@ func (f *finder) findTypes() (*btfsrc.Types, error) {
 		return nil, err
 	}
 	return btfsrc.Load(raw, f.Arch.Layout)
-}
-
-// AddBTF adds the types of a file: raw BTF or an ELF file with a .BTF section,
-// split on the kernel's own BTF.
-func (k *Kernel) AddBTF(name string) error {
-	raw, err := btfsrc.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	return k.addTypes(name, btfsrc.SourceFile, raw)
-}
-
-// addTypes adds split BTF to the kernel's own. The error for one that was made for
-// another kernel names both.
-func (k *Kernel) addTypes(name string, src btfsrc.Source, raw []byte) error {
-	err := k.types.AddSplit(name, src, raw)
-	if _, ok := errors.AsType[*btfsrc.BaseError](err); ok && k.Release() != "" {
-		return fmt.Errorf("this is Linux %s: %w", k.Release(), err)
-	}
-	return err
 }
 
 // overlay is a memory that answers from first, and where that has nothing

@@ -62,7 +62,7 @@ func isVariable(s kallsyms.Symbol) bool {
 // nobody names in the source: what is exported, parameters, trace points and
 // system calls, static keys and calls, notes of objtool.
 var generated = []string{
-	"__ksymtab_", "__kstrtab", "__crc_", "__flags_", "__param_", "__UNIQUE_ID_", "__func__", "__PRETTY_FUNCTION__", "__key",
+	"__ksymtab_", "__kstrtab", "__crc_", "__flags_", "__BTF_ID__", "__param_", "__UNIQUE_ID_", "__func__", "__PRETTY_FUNCTION__", "__key",
 	"__tracepoint_", "__tpstrtab_", "__bpf_trace_tp_map_", "__event_", "trace_event_", "event_class_", "print_fmt_",
 	"__SCK__", "__syscall_meta_", "types__", "args__", "str__", "__pfx_", "__already_done", "__initcall_", "__setup_", "__mod_", "__modver_",
 }

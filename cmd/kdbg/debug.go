@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -18,6 +20,7 @@ import (
 type options struct {
 	vmcoreinfo string
 	btf        []string
+	btfPath    []string
 	declare    []string
 	json       bool
 	color      string
@@ -30,6 +33,7 @@ func (o *options) openFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.vmcoreinfo, "vmcoreinfo", "", "use the VMCOREINFO text in `FILE` in place of the dump's")
 	f.StringArrayVar(&o.btf, "btf", nil, "take types from `FILE` too, raw BTF or ELF (repeatable)")
+	f.StringArrayVar(&o.btfPath, "btf-path", nil, "look for such files in `FOLDER` too, by the kernel's release; also $KDBG_BTF_PATH (repeatable)")
 	f.StringArrayVar(&o.declare, "declare", nil, "read C declarations of variables from `FILE` (repeatable)")
 	f.BoolVar(&o.json, "json", false, "write one JSON object per line")
 	f.StringVar(&o.color, "color", "auto", "colour prompts and errors: auto, always or never")
@@ -65,7 +69,7 @@ func (o *options) debug(cmd *cobra.Command, files []string) error {
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt)
 		defer stop()
 	}
-	k, err := kernel.Open(ctx, kernel.Options{Files: files, VMCOREINFO: text, BTF: o.btf})
+	k, err := kernel.Open(ctx, kernel.Options{Files: files, VMCOREINFO: text, BTF: o.btf, BTFPath: o.searchPath()})
 	if err != nil {
 		return err
 	}
@@ -74,6 +78,12 @@ func (o *options) debug(cmd *cobra.Command, files []string) error {
 		return o.prompt(ctx, k, tty, files)
 	}
 	return o.runBatch(ctx, k, batch, files)
+}
+
+// searchPath returns the folders in which BTF of a kernel's variables may be:
+// those of the flag, of the environment, and where distributions keep it.
+func (o *options) searchPath() []string {
+	return slices.Concat(o.btfPath, filepath.SplitList(os.Getenv("KDBG_BTF_PATH")), kernel.DefaultBTFPath())
 }
 
 // batch returns the commands to run without a prompt: those of -e, then those

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,17 +93,45 @@ compile_unit language:data1=12
 		}
 	}
 
-	others, err := filepath.Glob(dumps + "vars-*.kdump")
-	if err != nil || len(others) == 0 {
-		t.Fatalf("no dump of another kernel: %v", err)
+	// The same file is found by the release of the dump, and left alone with
+	// that of another kernel.
+	found := filepath.Join(dir, "vars-"+k.Release()+".btf")
+	if err := os.Rename(split, found); err != nil {
+		t.Fatal(err)
 	}
-	other, err := kernel.Open(ctx, kernel.Options{Files: others[:1]})
+	same := openWith(t, kernel.Options{Files: []string{dumps + "debian-6.12-amd64.kdump"}, BTFPath: []string{"/nonexistent", dir}})
+	if n := len(same.BTFFiles()); n > 0 {
+		t.Errorf("%d files are read before a variable is asked for", n)
+	}
+	if v, err := same.Var("nr_threads"); err != nil || v.Source() != btfsrc.SourceFile || !slices.Equal(same.BTFFiles(), []string{found}) {
+		t.Errorf("nr_threads is %s from %q, %q: %v", v.TypeName(), v.Source(), same.BTFFiles(), err)
+	}
+
+	other := openWith(t, kernel.Options{Files: []string{dumps + "vars-7.2-amd64.kdump"}, BTFPath: []string{dir}})
+	wrong := func(err error) bool {
+		_, ok := errors.AsType[*btfsrc.BaseError](err)
+		return ok && strings.Contains(err.Error(), "Linux 6.12.107-test") && strings.Contains(err.Error(), other.Release())
+	}
+	if err := other.AddBTF(found); !wrong(err) {
+		t.Errorf("added to Linux %s: %v", other.Release(), err)
+	}
+	if err := os.Rename(found, filepath.Join(dir, "vars-"+other.Release()+".btf")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Var("rproc_serial_features"); kernel.ErrorKind(err) != kernel.KindUntyped {
+		t.Errorf("a variable that only a file could type: %v", err)
+	}
+	if problems := other.BTFProblems(); len(other.BTFFiles()) > 0 || len(problems) != 1 || !wrong(problems[0]) {
+		t.Errorf("found for Linux %s: %q, %v", other.Release(), other.BTFFiles(), problems)
+	}
+}
+
+func openWith(t *testing.T, o kernel.Options) *kernel.Kernel {
+	t.Helper()
+	k, err := kernel.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
-	err = other.AddBTF(split)
-	if _, ok := errors.AsType[*btfsrc.BaseError](err); !ok || !strings.Contains(err.Error(), "Linux 6.12.107-test") || !strings.Contains(err.Error(), other.Release()) {
-		t.Errorf("added to Linux %s: %v", other.Release(), err)
-	}
+	t.Cleanup(func() { k.Close() })
+	return k
 }

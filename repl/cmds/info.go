@@ -47,6 +47,7 @@ type report struct {
 	SymbolsIn  string        `json:"symbol_encoding,omitempty"`
 	Types      int           `json:"btf_types"`
 	Variables  int           `json:"btf_variables"`
+	BTFFiles   []string      `json:"btf_files,omitempty"` // beside the dump
 	Modules    []string      `json:"modules"`
 	ModulesBTF int           `json:"modules_with_btf"`
 	Samples    []sampleState `json:"structures"`
@@ -114,6 +115,7 @@ func runInfo(ctx context.Context, env *Env, args string) error {
 
 // newReport collects what is known of a kernel and the dump it is from.
 func newReport(ctx context.Context, k *kernel.Kernel) *report {
+	typed := hasVariables(k) // which looks for files with their types
 	r := &report{
 		Release: k.Release(), Arch: k.Arch().Name,
 		Symbols: k.Symbols().Len(), Types: k.Types().NumTypes(), Variables: k.Types().NumVars(),
@@ -144,7 +146,8 @@ func newReport(ctx context.Context, k *kernel.Kernel) *report {
 		}
 	}
 	r.addDump(k)
-	r.addProblems(k, modErr)
+	r.addProblems(k, modErr, typed)
+	r.BTFFiles = k.BTFFiles()
 	r.addSamples(ctx, k)
 	return r
 }
@@ -189,14 +192,14 @@ func (r *report) addDump(k *kernel.Kernel) {
 }
 
 // addProblems adds what could not be found, and what each costs.
-func (r *report) addProblems(k *kernel.Kernel, modErr error) {
+func (r *report) addProblems(k *kernel.Kernel, modErr error, typed bool) {
 	add := func(err error) {
 		r.Problems = append(r.Problems, problem{err.Error(), kernel.Hint(err)})
 	}
-	for _, err := range slices.Concat(k.Problems(), k.ModuleProblems()) {
+	for _, err := range slices.Concat(k.Problems(), k.ModuleProblems(), k.BTFProblems()) {
 		add(err)
 	}
-	if r.Types > 0 && !hasVariables(k) {
+	if r.Types > 0 && !typed {
 		r.Problems = append(r.Problems, problem{
 			"no types of variables, except for per-CPU ones: the kernel's BTF leaves them out",
 			"declare struct task_struct init_task; gives a variable a type, and --btf FILE gives all of them theirs",
@@ -282,6 +285,9 @@ func (r *report) rows() [][]string {
 		add("BTF", "%d types, %d variables", r.Types, r.Variables)
 	} else {
 		add("BTF", "none")
+	}
+	if len(r.BTFFiles) > 0 {
+		add("BTF files", "%s", strings.Join(r.BTFFiles, ", "))
 	}
 	add("modules", "%s", r.modules())
 	for _, s := range r.Samples {

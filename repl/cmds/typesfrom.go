@@ -73,7 +73,7 @@ func runTypesFrom(ctx context.Context, env *Env, args string) error {
 	if list != "" {
 		return env.checkSource(list)
 	}
-	return env.showCounts(counts, total)
+	return env.showSources(counts, total)
 }
 
 func (e *Env) checkSource(name string) error {
@@ -107,7 +107,7 @@ func (e *Env) showTypedSymbol(v kernel.TypedSymbol) error {
 	return e.Printf("%v %6d %-7v %s\n", v.Addr, v.Size, v.Class, text)
 }
 
-func (e *Env) showCounts(counts map[btfsrc.Source]int, total int) error {
+func (e *Env) showSources(counts map[btfsrc.Source]int, total int) error {
 	var rows [][]string
 	for _, s := range btfsrc.Sources {
 		n := counts[s]
