@@ -106,6 +106,17 @@ func (k *Kernel) Struct(name string) (btf.Type, error) {
 	return found[0], nil
 }
 
+// Container returns the structure whose member, which may be a path in it, is at
+// an address, as the kernel's container_of does.
+func (k *Kernel) Container(a vmcore.Addr, structName, member string) (Value, error) {
+	t, err := k.Struct(structName)
+	if err != nil {
+		return Value{}, err
+	}
+	offset, err := k.offsetOf(t, member)
+	return k.At(a-offset, t), err
+}
+
 // Object returns the variable of a name for code that knows its type: it has
 // the type t unless a BTF describes it. So walkers work on kernels whose BTF has
 // no variables. Where statics share the name, it is the first that a BTF gives

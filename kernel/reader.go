@@ -34,6 +34,16 @@ func (r *Reader) Pointer(members ...string) vmcore.Addr {
 	return vmcore.Addr(r.Uint(members...))
 }
 
+// Target returns the object that a pointer points to. Nothing is read of it.
+func (r *Reader) Target(members ...string) Value {
+	p, err := r.Path(members...)
+	if err == nil {
+		p, err = p.Deref()
+	}
+	r.keep(err)
+	return p
+}
+
 // AddrOf returns the address of a member, which is read only if pointers lead
 // to it.
 func (r *Reader) AddrOf(members ...string) vmcore.Addr {

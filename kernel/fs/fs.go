@@ -11,20 +11,6 @@ import (
 	"github.com/kdbg/kdbg/vmcore"
 )
 
-// containerOf returns the structure that holds, as its member, the object at a.
-func containerOf(k *kernel.Kernel, a vmcore.Addr, structName, member string) (kernel.Value, error) {
-	t, err := k.Struct(structName)
-	if err != nil {
-		return kernel.Value{}, err
-	}
-	m, err := k.At(0, t).Path(member)
-	if err != nil {
-		return kernel.Value{}, err
-	}
-	offset, _ := m.Addr()
-	return k.At(a-offset, t), nil
-}
-
 // target returns the object that a pointer member points to, and its address.
 func target(v kernel.Value, members ...string) (kernel.Value, vmcore.Addr, error) {
 	p, err := v.Path(members...)

@@ -35,7 +35,7 @@ func PathOf(path kernel.Value) (Path, error) {
 	if at == 0 {
 		return p, nil
 	}
-	mnt, err := containerOf(path.Kernel(), vfsmount, "mount", "mnt")
+	mnt, err := path.Kernel().Container(vfsmount, "mount", "mnt")
 	if err != nil {
 		return p, err
 	}
