@@ -351,8 +351,9 @@ func (f *orcFormat) number(t orcTable) error {
 	const samples, run = 16, 32
 	var votes [16]int
 	for s := range samples {
-		b := make([]byte, run*f.size)
-		n, err := t.mem.ReadMemory(b, t.entries+vmcore.Addr(s*(t.n/samples))*f.size)
+		first := s * (t.n / samples)
+		b := make([]byte, vmcore.Addr(min(run, t.n-first))*f.size)
+		n, err := t.mem.ReadMemory(b, t.entries+vmcore.Addr(first)*f.size)
 		if err != nil && s == 0 {
 			return fmt.Errorf("ORC entries: %w", err)
 		}

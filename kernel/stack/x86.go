@@ -64,8 +64,9 @@ func (m *x86) asleep(w *walk, task kernel.Value) (cursor, error) {
 }
 
 // awake begins at the registers of a CPU.
-func (m *x86) awake(cpu vmcore.CPU) (cursor, error) {
-	r := noted(cpu)
+func (m *x86) awake(cpu vmcore.CPU) (cursor, error) { return m.begin(noted(cpu)) }
+
+func (m *x86) begin(r *Registers) (cursor, error) {
 	pc, hasPC := r.Get("rip")
 	sp, hasSP := r.Get("rsp")
 	fp, _ := r.Get("rbp")
