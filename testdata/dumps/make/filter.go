@@ -6,15 +6,31 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 )
 
-// filter leaves out what a dump can do without, and compresses the rest.
+// userData is the bit of the level that leaves pages of processes out.
+const userData = 8
+
+// filter leaves out what a dump can do without, and compresses the rest. A
+// makedumpfile that does not know the kernel takes other pages for those of
+// processes, so these stay then.
 func (j *job) filter(ctx context.Context, core, filtered string) error {
 	if err := headersFirst(core); err != nil {
 		return err
 	}
-	os.Remove(filtered) // makedumpfile refuses to overwrite it
-	return command{}.run(ctx, "makedumpfile", "-z", "-d", strconv.Itoa(j.kernel.level), core, filtered)
+	for {
+		os.Remove(filtered) // makedumpfile refuses to overwrite it
+		said, err := command{}.output(ctx, "makedumpfile", "-z", "-d", strconv.Itoa(j.kernel.level), core, filtered)
+		if err != nil {
+			return err
+		}
+		known := !strings.Contains(said, "The kernel version is not supported")
+		if known || j.level >= 0 || j.kernel.level&userData == 0 {
+			return nil
+		}
+		j.kernel.level &^= userData
+	}
 }
 
 // headersFirst puts the program headers of an ELF core right behind its header.

@@ -110,7 +110,7 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.tree, "tree", "", "kernel source `folder`; default is to fetch and unpack Debian's linux-source")
 	f.StringVar(&o.source, "source", "", "`series` of Debian's linux-source to build, such as 6.12; default is that of the kernel's recipe")
 	f.IntVar(&o.jobs, "j", 0, "compile `N` files at once; default is the number of processors")
-	f.IntVar(&o.level, "d", -1, "dump `level` of makedumpfile; default is 31, and 23 where makedumpfile does not know the kernel")
+	f.IntVar(&o.level, "d", -1, "dump `level` of makedumpfile; default is 31, and 23 where makedumpfile says that it does not know the kernel")
 	f.IntVar(&o.memory, "m", 0, "guest memory in `MiB`; default depends on the kernel")
 	f.BoolVar(&o.truth, "truth", true, "write the truth with drgn, which needs the kernel's DWARF")
 	if err := f.Parse(args); err != nil {
