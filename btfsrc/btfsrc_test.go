@@ -92,9 +92,12 @@ func TestNames(t *testing.T) {
 	if err := types.AddSplit("m", SourceModule, split.bytes()); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"u8", "u9", "unsigned char", "unsigned int"}
-	if diff := cmp.Diff(want, slices.Collect(types.Names("u"))); diff != "" {
-		t.Error(diff)
+	structs := slices.Collect(types.Names(KindStruct))
+	if !slices.Contains(structs, "list_head") || structs[len(structs)-1] != "u9" {
+		t.Errorf("structs are %q", structs)
+	}
+	if slices.Contains(structs, "u8") || !slices.Contains(slices.Collect(types.Names(KindTypedef)), "u8") {
+		t.Error("u8 is no typedef")
 	}
 }
 

@@ -109,12 +109,8 @@ func (t *Types) Enumerator(name string) (enum *btf.Enum, value uint64, ok bool) 
 }
 
 func (b *blob) hasEnumerator(rec record, name string) bool {
-	words := 2 // of struct btf_enum
-	switch rec.kind() {
-	case kindEnum:
-	case kindEnum64:
-		words = 3
-	default:
+	words := enumWords(rec)
+	if words == 0 {
 		return false
 	}
 	for i := range rec.vlen() {
@@ -125,29 +121,51 @@ func (b *blob) hasEnumerator(rec record, name string) bool {
 	return false
 }
 
-// Names returns the names of all types that begin with prefix, each once, in
-// order: for completion.
-func (t *Types) Names(prefix string) iter.Seq[string] {
+// Names returns the names of all types of a kind, the kernel's own first: for
+// completion. A name may come more than once.
+func (t *Types) Names(kind Kind) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		var names []string
 		for _, b := range t.snapshot() {
 			for id := range b.ids() {
 				rec := b.record(id)
-				if ok, _ := KindAny.matches(rec); !ok {
+				if ok, _ := kind.matches(rec); !ok {
 					continue
 				}
-				if name, _ := b.str(rec.nameOff); name != "" && strings.HasPrefix(name, prefix) {
-					names = append(names, name)
+				if name, _ := b.str(rec.nameOff); name != "" && !yield(name) {
+					return
 				}
-			}
-		}
-		slices.Sort(names)
-		for _, name := range slices.Compact(names) {
-			if !yield(name) {
-				return
 			}
 		}
 	}
+}
+
+// Enumerators returns the names of all enumerators, as Names does those of types.
+func (t *Types) Enumerators() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, b := range t.snapshot() {
+			for id := range b.ids() {
+				rec := b.record(id)
+				words := enumWords(rec)
+				for i := 0; words > 0 && i < rec.vlen(); i++ {
+					if s, _ := b.str(b.word(rec.body, words*i)); s != "" && !yield(s) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// enumWords returns the words of struct btf_enum or btf_enum64, whichever a
+// record consists of; 0 if it is no enumeration.
+func enumWords(rec record) int {
+	switch rec.kind() {
+	case kindEnum:
+		return 2
+	case kindEnum64:
+		return 3
+	}
+	return 0
 }
 
 // All returns every type, in order of id, the kernel's own first. Declaration

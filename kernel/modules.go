@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 
@@ -216,6 +217,30 @@ func moduleUsers(v Value) []string {
 // moduleSymbols returns the symbol tables of all modules by name. A module
 // whose symbols cannot be read has none.
 func (k *Kernel) moduleSymbols() map[string]*kallsyms.Table { return k.modules.syms() }
+
+// AllSymbols returns the symbols of the kernel, by ascending address, and then
+// those of its modules.
+func (k *Kernel) AllSymbols() iter.Seq[kallsyms.Symbol] {
+	return func(yield func(kallsyms.Symbol) bool) {
+		for s := range k.syms.All() {
+			if !yield(s) {
+				return
+			}
+		}
+		modules, _ := k.Modules()
+		for _, m := range modules {
+			t := k.moduleSymbols()[m.Name]
+			if t == nil {
+				continue
+			}
+			for s := range t.All() {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
 
 func (k *Kernel) readAllModuleSymbols() map[string]*kallsyms.Table {
 	mods, _ := k.Modules() // whose error Modules itself reports

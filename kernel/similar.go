@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 
@@ -12,6 +13,16 @@ import (
 
 // maxSimilar is the number of names offered for one that was not found.
 const maxSimilar = 3
+
+// Similar returns the names, at most three, that were perhaps meant by one that
+// does not exist.
+func Similar(name string, names iter.Seq[string]) []string {
+	s := similar{name: name}
+	for n := range names {
+		s.offer(n)
+	}
+	return s.best()
+}
 
 // similarSymbols returns symbols whose names are close to one that does not
 // exist.
@@ -52,17 +63,25 @@ type similarName struct {
 }
 
 // offer considers a name: one that begins with what was asked for, is the same
-// but for case, or is one or two edits away.
+// but for case, or is an edit away, two if it is not short.
 func (s *similar) offer(name string) {
 	if name == "" || s.name == "" || strings.ContainsRune(name, '.') {
 		return
 	}
 	distance := 1
 	if !strings.HasPrefix(name, s.name) && !strings.EqualFold(name, s.name) {
-		if d := len(name) - len(s.name); d > 2 || d < -2 {
+		most := 2
+		if len(s.name) < 5 {
+			most = 1
+		}
+		if d := len(name) - len(s.name); d > most || d < -most {
 			return
 		}
-		if distance = editDistance(s.name, name, 2); distance > 2 || distance >= len(s.name) {
+		distance = editDistance(s.name, name, most)
+		if swapped(s.name, name) {
+			distance = 1
+		}
+		if distance > most || distance >= len(s.name) {
 			return
 		}
 	}
@@ -83,6 +102,15 @@ func (s *similar) best() []string {
 		}
 	}
 	return names
+}
+
+// swapped reports whether two neighbours in a changed places in b.
+func swapped(a, b string) bool {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	return len(a) == len(b) && i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }
 
 // editDistance returns Levenshtein's distance of a and b, or anything over most

@@ -3,12 +3,10 @@ package repl
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/chzyer/readline"
 	"golang.org/x/term"
@@ -19,11 +17,11 @@ import (
 // tabs stay text until Enter is pressed, long lists of candidates are cut, the
 // history file is private, ^L clears the screen, and Delete is not ^D.
 type Editor struct {
-	rl       *readline.Instance
-	stdin    io.Closer
-	tty      *os.File
-	complete func(line string) (start int, words []string)
-	pasted   []string // lines of the last paste that are still to be returned
+	rl        *readline.Instance
+	stdin     io.Closer
+	tty       *os.File
+	completer Completer
+	pasted    []string // lines of the last paste that are still to be returned
 
 	// These belong to readline's own goroutine.
 	empty  bool // nothing is on the line
@@ -35,10 +33,19 @@ var _ LineReader = (*Editor)(nil)
 // historyLimit is the number of lines that the history file keeps.
 const historyLimit = 2000
 
+// Completer knows what may be typed. A [Session] does.
+type Completer interface {
+	// Complete offers words that may stand at the end of a line, in place of
+	// line[start:].
+	Complete(line string) (start int, words []string)
+	// Describe returns a few words on a word that is offered and line ends with.
+	Describe(line string) string
+}
+
 // NewEditor returns an editor on standard input that shows prompts on tty, the
 // terminal. The history is kept in the file of that name unless it is empty.
-func NewEditor(tty *os.File, history string, complete func(line string) (int, []string)) (*Editor, error) {
-	e := &Editor{tty: tty, complete: complete}
+func NewEditor(tty *os.File, history string, completer Completer) (*Editor, error) {
+	e := &Editor{tty: tty, completer: completer}
 	if err := trimHistory(history); err != nil {
 		history = "" // no history is no reason not to work
 	}
@@ -161,92 +168,13 @@ func (e *Editor) Close() error { return errors.Join(e.stdin.Close(), e.rl.Close(
 // prompt away and cannot say that there is more, so it is given at most one
 // candidate.
 func (e *Editor) Do(line []rune, pos int) ([][]rune, int) {
-	text := string(line[:pos])
-	start, words := e.complete(text)
-	if len(words) == 0 || start > len(text) {
+	more, list := e.list(string(line[:pos]), e.width())
+	if more == "" {
+		io.WriteString(e.rl.Stdout(), list)
 		return nil, 0
 	}
-	typed := text[start:]
-	common := commonPrefix(words)
-	if len(words) == 1 && pos == len(line) {
-		common += " "
+	if strings.HasSuffix(more, " ") && pos < len(line) {
+		more = strings.TrimSuffix(more, " ")
 	}
-	if len(common) > len(typed) {
-		return [][]rune{[]rune(common[len(typed):])}, len([]rune(typed))
-	}
-	io.WriteString(e.rl.Stdout(), columns(segments(words, len(typed)), e.width()))
-	return nil, 0
-}
-
-// commonPrefix returns what all words begin with.
-func commonPrefix(words []string) string {
-	p := words[0]
-	for _, w := range words[1:] {
-		n := 0
-		for n < len(p) && n < len(w) && p[n] == w[n] {
-			n++
-		}
-		p = p[:n]
-	}
-	return p
-}
-
-// A kernel has 200,000 symbols. Lists of more than maxCandidates are shortened to
-// the next parts of names, and cut after maxLines lines.
-const (
-	maxCandidates = 120
-	maxLines      = 20
-)
-
-// segments shortens a list that is too long: of each word, only the part up to
-// the next _ behind the first typed bytes is left, and "…".
-func segments(words []string, typed int) []string {
-	if len(words) <= maxCandidates {
-		return words
-	}
-	var short []string
-	seen := make(map[string]bool, len(words)) // members are not in the order of names
-	for _, w := range words {
-		if n := strings.IndexByte(w[typed:], '_'); n >= 0 {
-			w = w[:typed+n+1] + "…"
-		}
-		if !seen[w] {
-			seen[w] = true
-			short = append(short, w)
-		}
-	}
-	return short
-}
-
-// columns sets words in columns for a terminal of the given width, and says how
-// many there are beyond maxLines lines.
-func columns(words []string, width int) string {
-	cell := 0
-	for _, w := range words[:min(len(words), maxCandidates)] {
-		cell = max(cell, utf8.RuneCountInString(w)+2)
-	}
-	perLine := max(1, (width-1)/cell)
-	shown := words[:min(len(words), maxCandidates, perLine*maxLines)]
-	var b strings.Builder
-	for i, w := range shown {
-		b.WriteString(w)
-		if (i+1)%perLine == 0 || i == len(shown)-1 {
-			b.WriteByte('\n')
-		} else {
-			b.WriteString(strings.Repeat(" ", cell-utf8.RuneCountInString(w)))
-		}
-	}
-	if more := len(words) - len(shown); more > 0 {
-		fmt.Fprintf(&b, "… %s more\n", thousands(more))
-	}
-	return b.String()
-}
-
-// thousands writes a number with commas: 186,912.
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
+	return [][]rune{[]rune(more)}, 0
 }

@@ -69,7 +69,14 @@ const outSize = 64 << 10
 // New returns a session on k that writes data to out and errors to errs.
 func New(k *kernel.Kernel, out, errs io.Writer, opts *Options) *Session {
 	s := &Session{
-		env:    cmds.Env{Kernel: k, Settings: cmds.NewSettings(), Scope: cmds.NewScope(k), Context: cmds.NewContext(k), Memory: mm.New(k)},
+		env: cmds.Env{
+			Kernel:   k,
+			Settings: cmds.NewSettings(),
+			Scope:    cmds.NewScope(k),
+			Names:    cmds.NewNames(k),
+			Context:  cmds.NewContext(k),
+			Memory:   mm.New(k),
+		},
 		stdout: out,
 		out:    bufio.NewWriterSize(out, outSize),
 		errs:   errs,
@@ -275,3 +282,13 @@ func (s *Session) Complete(line string) (start int, words []string) {
 	env.Out = io.Discard
 	return cmds.Complete(&env, line)
 }
+
+// Describe returns a few words on a word that Complete offers and line ends with.
+func (s *Session) Describe(line string) string {
+	env := s.env
+	env.Out = io.Discard
+	return cmds.Describe(&env, line)
+}
+
+// Warm makes the lists of names that completion needs, which takes a moment.
+func (s *Session) Warm() { s.env.Names.Warm() }

@@ -121,7 +121,7 @@ func TestColumns(t *testing.T) {
 		{14, "a     bbbb\ncc    d\n"},
 		{1, "a\nbbbb\ncc\nd\n"},
 	} {
-		if got := columns(words, tc.width); got != tc.want {
+		if got := columns(words, 0, tc.width); got != tc.want {
 			t.Errorf("width %d: got %q, want %q", tc.width, got, tc.want)
 		}
 	}
@@ -129,7 +129,7 @@ func TestColumns(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("x%d", i)
 	}
-	got := columns(many, 13) // of two columns
+	got := columns(many, 0, 13) // of two columns
 	if lines := strings.Count(got, "\n"); lines != maxLines+1 || !strings.HasSuffix(got, "\n… 960 more\n") {
 		t.Errorf("a long list has %d lines and ends with %q", lines, got[max(0, len(got)-30):])
 	}
@@ -144,20 +144,27 @@ func TestSegments(t *testing.T) {
 		words = append(words, fmt.Sprintf("pid_b%d_x", i/50))
 	}
 	words = append(words, "pidx")
-	got := strings.Join(segments(words, len("pid_")-1), " ")
-	if want := "pid_… pidx"; got != want {
-		t.Errorf("of pid: got %s, want %s", got, want)
+	for _, tc := range []struct {
+		words []string
+		typed string
+		want  string
+		left  int
+	}{
+		{words, "pid", "pid_… pidx", 0},
+		{words[:200], "pid_", "pid_a_… pid_b0_… pid_b1_…", 0},
+		{words[:3], "", "pid_a_0 pid_a_1 pid_a_2", 0},
+	} {
+		short, left := segments(tc.words, len(tc.typed))
+		if got := strings.Join(short, " "); got != tc.want || left != tc.left {
+			t.Errorf("of %d words with %s: got %s, %d, want %s, %d", len(tc.words), tc.typed, got, left, tc.want, tc.left)
+		}
 	}
-	got = strings.Join(segments(words[:200], len("pid_")), " ")
-	if want := "pid_a_… pid_b0_… pid_b1_…"; got != want {
-		t.Errorf("of pid_: got %s, want %s", got, want)
+	many := make([]string, 1000)
+	for i := range many {
+		many[i] = fmt.Sprintf("x%03d", i)
 	}
-	got = strings.Join(segments(append([]string{"se_a", "rt", "se_b"}, words...), 0)[:3], " ")
-	if want := "se_… rt pid_…"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := segments(words[:10], 0); len(got) != 10 {
-		t.Errorf("a short list became %v", got)
+	if short, left := segments(many, 1); len(short) != maxCandidates || left != 1000-maxCandidates {
+		t.Errorf("of 1000 words, %d are shown and %d left", len(short), left)
 	}
 }
 
@@ -216,6 +223,15 @@ func TestComplete(t *testing.T) {
 		{"x/2x &init_tas", "[init_tas]: init_task init_task_exec_state"},
 		{"sym init_tas", "[init_tas]: init_task init_task_exec_state"},
 		{"print nosuchsymbol", "[nosuchsymbol]:"},
+		{"print PIDTYPE_SI", "[PIDTYPE_SI]: PIDTYPE_SID"},
+		{"print \"init_ta", "[init_ta]:"},
+		{"files -", "[-]: -R -c -d -p"},
+		{"files ini", "[ini]: init init_8259A init_IRQ init_ISA_irqs …"},
+		{"mount -n 1", "[1]: 1 10 11 12 …"},
+		{"print init_task | gre", "[gre]: grep gre_gro_complete gre_gro_receive gre_gso_segment …"},
+		{"info | grep x testdata/vars-7", "[testdata/vars-7]: testdata/vars-7.2-amd64/"},
+		{"info > ../repl/testd", "[../repl/testd]: ../repl/testdata/"},
+		{"print 1 > ./testd", "[./testd]: ./testdata/"},
 	} {
 		start, words := s.Complete(tc.line)
 		got := "[" + tc.line[start:] + "]:"
@@ -232,10 +248,23 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-func BenchmarkComplete(b *testing.B) {
-	s := New(openDump(b, "debian-6.12-amd64"), io.Discard, io.Discard, nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Complete("print i")
+func TestDescribe(t *testing.T) {
+	s := New(openDump(t, "vars-7.2-amd64"), io.Discard, io.Discard, nil)
+	for _, tc := range []struct{ line, want string }{
+		{"print", "print the value of a C expression"},
+		{"help redirection", "where output goes: | program, > file, >> file, the pager"},
+		{"print init_task", "struct task_struct"},
+		{"print 1 + init_task.parent", "struct task_struct *"},
+		{"print init_task.parent->comm", "char [16]"},
+		{"print sizeof(struct list_head", "16 bytes"},
+		{"print pid_t", "4 bytes"},
+		{"files -c", "how many pages of each file are in memory"},
+		{"set depth", "20: levels of nested structures to print"},
+		{"print nosuch", ""},
+		{"nosuch x", ""},
+	} {
+		if got := s.Describe(tc.line); got != tc.want {
+			t.Errorf("%q: got %q, want %q", tc.line, got, tc.want)
+		}
 	}
 }

@@ -174,12 +174,13 @@ func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File, fi
 	if err := o.declareAll(s, k); err != nil {
 		return err
 	}
-	e, err := repl.NewEditor(tty, repl.HistoryFile(), s.Complete)
+	e, err := repl.NewEditor(tty, repl.HistoryFile(), s)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
 	s.Banner(tty)
+	go s.Warm()
 	_, err = s.Run(ctx, e)
 	return err
 }

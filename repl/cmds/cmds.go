@@ -40,8 +40,12 @@ type Command struct {
 	Run func(ctx context.Context, env *Env, args string) error
 
 	// Complete offers words that may stand at the end of args, in place of
-	// args[start:]. It may be nil.
+	// args[start:]. Where it is nil, the words in Args in capital letters say what
+	// may stand there, and options come from the manual.
 	Complete func(env *Env, args string) (start int, words []string)
+	// Describe returns a few words on the word that args ends with, which was
+	// offered; nil: the type of an expression.
+	Describe func(env *Env, args string) string
 }
 
 var table []*Command
@@ -98,6 +102,7 @@ type Env struct {
 	JSON     bool      // one object per line in place of text
 	Settings *Settings
 	Scope    *Scope
+	Names    *Names
 	Context  *Context
 	Memory   *mm.Memory
 
@@ -199,27 +204,8 @@ func Unknown(line string) error {
 		return &UsageError{Msg: fmt.Sprintf("%q is not a command", line), Do: "print " + strings.TrimSpace(line) + " prints a value"}
 	}
 	e := &UsageError{Msg: fmt.Sprintf("no command %q", name), Do: "help lists the commands; print " + strings.TrimSpace(line) + " prints a value"}
-	var near []string
-	for _, c := range All() {
-		if strings.HasPrefix(c.Name, name) || near1(c.Name, name) {
-			near = append(near, c.Name)
-		}
-	}
-	if len(near) > 0 {
+	if near := kernel.Similar(name, slices.Values(commandNames())); len(near) > 0 {
 		e.Do = "did you mean " + strings.Join(near, ", ") + "?"
 	}
 	return e
-}
-
-// near1 reports whether a and b differ by one character that was changed, left
-// out or added, or by two neighbours that changed places.
-func near1(a, b string) bool {
-	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-	}
-	return len(a)+len(b) <= 2 && len(a) < 2 && len(b) < 2 ||
-		len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
 }

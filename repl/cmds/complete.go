@@ -1,195 +1,200 @@
 package cmds
 
 import (
-	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/cilium/ebpf/btf"
-
-	"github.com/kdbg/kdbg/btfsrc"
-	"github.com/kdbg/kdbg/repl/expr"
 )
 
 // Complete offers words that may stand at the end of a line, in place of
-// line[start:]: names of commands, and what the command offers.
+// line[start:]: names of commands, their options and what those want, what the
+// command offers, and programs and files behind a redirection.
 func Complete(env *Env, line string) (start int, list []string) {
 	indent := len(line) - len(strings.TrimLeft(line, " \t"))
-	name, args := Split(line)
+	name, rest := Split(line)
 	c := Lookup(name)
-	if args == "" && !strings.ContainsAny(line[indent:], " \t") {
-		var names []string
-		for _, c := range All() {
-			names = append(names, c.Name)
-		}
-		return indent, withPrefix(names, name)
+	if rest == "" && !strings.ContainsAny(line[indent:], " \t") {
+		return indent, withPrefix(commandNames(), name)
 	}
-	if c == nil || c.Complete == nil {
+	if c == nil {
 		return len(line), nil
 	}
 	// Split trims blanks; a completer sees those at the end.
-	args = strings.TrimLeft(line[indent+len(name):], " \t")
-	start, list = c.Complete(env, args)
-	return len(line) - len(args) + start, slices.DeleteFunc(list, unfit)
+	args := strings.TrimLeft(line[indent+len(name):], " \t")
+	if at, ok := redirection(c, args); ok {
+		start, list = completeTarget(args, at)
+	} else {
+		start, list = c.complete(env, args)
+	}
+	return len(line) - len(args) + start, list
 }
 
-// unfit reports whether a name from a dump could do more on a terminal than show:
-// the line editor writes candidates as they are.
-func unfit(name string) bool {
-	return strings.ContainsFunc(name, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) })
+func commandNames() []string {
+	var names []string
+	for _, c := range All() {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
-// withPrefix returns the words of a list that begin with prefix.
-func withPrefix(list []string, prefix string) []string {
-	var found []string
-	for _, w := range list {
-		if strings.HasPrefix(w, prefix) {
-			found = append(found, w)
+// Describe returns what stands beside a word that is offered: the help of a
+// command, an option or a setting, the type of a variable or a member. The word
+// is what line ends with. It is empty for a word that says enough.
+func Describe(env *Env, line string) string {
+	line = strings.TrimLeft(line, " \t")
+	name, args := Split(line)
+	c := Lookup(name)
+	switch {
+	case c == nil:
+		return ""
+	case args == "":
+		return c.Help
+	case c.Describe != nil:
+		return c.Describe(env, args)
+	}
+	if word := args[lastBlank(args):]; strings.HasPrefix(word, "-") {
+		return c.options()[word]
+	}
+	if text := describeExpr(env, args); !unfit(text) {
+		return text
+	}
+	return ""
+}
+
+// complete offers words for the arguments of a command: by its own means or,
+// where it has none, by the words of its synopsis.
+func (c *Command) complete(env *Env, args string) (start int, list []string) {
+	word := lastBlank(args)
+	if strings.HasPrefix(args[word:], "-") && (c.Complete == nil || !c.Expr) {
+		for option := range c.options() {
+			list = append(list, option)
+		}
+		slices.Sort(list)
+		return word, withPrefix(list, args[word:])
+	}
+	if c.Complete != nil {
+		return c.Complete(env, args)
+	}
+	wanted := c.Args
+	if words := strings.Fields(args[:word]); len(words) > 0 {
+		// An option in front may want a value.
+		if _, after, ok := strings.Cut(c.Args, words[len(words)-1]+" "); ok && words[len(words)-1][0] == '-' {
+			if value := placeholder.FindStringIndex(after); value != nil && value[0] == 0 {
+				wanted = after[:value[1]]
+			}
 		}
 	}
-	return found
-}
-
-func isWordByte(c byte) bool {
-	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-}
-
-// lastWord returns where the name that text ends with begins.
-func lastWord(text string) int {
-	i := len(text)
-	for i > 0 && isWordByte(text[i-1]) {
-		i--
+	for _, p := range placeholder.FindAllString(wanted, -1) {
+		if complete := completer(p); complete != nil {
+			at, words := complete(env, args)
+			if len(list) > 0 && at != start {
+				continue
+			}
+			start, list = at, append(list, words...)
+		}
 	}
-	return i
+	return start, sorted(list)
 }
 
-// completeSymbol completes the name of a symbol.
-func completeSymbol(env *Env, args string) (int, []string) {
-	var names []string
-	for s := range env.Kernel.Symbols().Prefix(args) {
-		names = append(names, s.Name)
+// placeholder is a word of a synopsis that stands for something.
+var placeholder = regexp.MustCompile(`\b[A-Z]{3,}`)
+
+// completer returns what offers words for a word of a synopsis, or nil.
+func completer(placeholder string) func(env *Env, args string) (int, []string) {
+	switch placeholder {
+	case "ADDRESS", "EXPRESSION", "TYPE", "VALUE":
+		return completeExpr
+	case "SYMBOL":
+		return completeSymbol
+	case "STRUCT":
+		return completeStruct
+	case "TASK", "PID":
+		return completeTask
+	case "MODULE":
+		return completeModule
+	case "FILE":
+		return completeFile
+	case "COMMAND":
+		return Complete
 	}
-	return 0, sorted(names)
+	return nil
 }
+
+func completeModule(env *Env, args string) (int, []string) {
+	at := lastBlank(args)
+	return at, startingWith(env.Names.modules(), args[at:])
+}
+
+func completeTask(env *Env, args string) (int, []string) {
+	at := lastBlank(args)
+	return at, startingWith(env.Names.tasks(), args[at:])
+}
+
+// optionWord is an option of a synopsis, or several that are joined.
+var optionWord = regexp.MustCompile(`(?:^|[\[| ])-([A-Za-z]+|[0-9]+)`)
+
+// options returns the options in the synopsis of a command, and what its manual
+// says of each: in a line such as "files -c 1   how many pages", or without the
+// name of the command.
+func (c *Command) options() map[string]string {
+	all := make(map[string]string)
+	for _, m := range optionWord.FindAllStringSubmatch(c.Args, -1) {
+		letters := strings.Split(m[1], "")
+		if m[1][0] <= '9' {
+			letters = []string{m[1]}
+		}
+		for _, letter := range letters {
+			line := regexp.MustCompile(`(?m)^ +(?:` + c.Name + ` )?-` + letter + `\b(?: \S+)*  +(\S.*)$`)
+			all["-"+letter] = ""
+			if about := line.FindStringSubmatch(c.Doc); about != nil {
+				all["-"+letter] = about[1]
+			}
+		}
+	}
+	return all
+}
+
+// completeTarget completes what follows a redirection at args[at].
+func completeTarget(args string, at int) (int, []string) {
+	begin := at + 1 + len(args[at+1:]) - len(strings.TrimLeft(args[at+1:], "> \t"))
+	if args[at] == '|' && lastBlank(args) <= begin {
+		return begin, withPrefix(filters, args[begin:])
+	}
+	return completeFile(nil, args)
+}
+
+// completeFile completes the name of a file.
+func completeFile(_ *Env, args string) (int, []string) {
+	at := lastBlank(args)
+	dir, prefix := filepath.Split(args[at:])
+	folder := dir
+	if home, err := os.UserHomeDir(); err == nil && strings.HasPrefix(dir, "~/") {
+		folder = filepath.Join(home, dir[2:])
+	} else if dir == "" {
+		folder = "."
+	}
+	entries, _ := os.ReadDir(folder)
+	var list []string
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasPrefix(name, prefix) || prefix == "" && name[0] == '.' {
+			continue
+		}
+		if e.IsDir() {
+			name += "/"
+		}
+		list = append(list, dir+name)
+	}
+	return at, list
+}
+
+// lastBlank returns where the last word of text begins, blanks being what parts
+// words.
+func lastBlank(text string) int { return strings.LastIndexAny(text, " \t") + 1 }
 
 func sorted(names []string) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// completeExpr completes the last name of an expression: a member after . or
-// ->, a type after struct, union or enum, otherwise a variable or a typedef.
-func completeExpr(env *Env, args string) (int, []string) {
-	start := lastWord(args)
-	prefix, before := args[start:], strings.TrimRight(args[:start], " \t")
-	switch {
-	case strings.HasSuffix(before, "->"):
-		return start, withPrefix(env.memberNames(strings.TrimSuffix(before, "->")), prefix)
-	case strings.HasSuffix(before, ".") && !strings.HasSuffix(before, ".."):
-		return start, withPrefix(env.memberNames(strings.TrimSuffix(before, ".")), prefix)
-	}
-	kinds := map[string]btfsrc.Kind{"struct": btfsrc.KindStruct, "union": btfsrc.KindUnion, "enum": btfsrc.KindEnum}
-	if kind, ok := kinds[before[lastWord(before):]]; ok {
-		return start, env.typeNames(kind, prefix)
-	}
-	var names []string
-	if prefix != "" {
-		names = env.typeNames(btfsrc.KindTypedef, prefix)
-	}
-	for _, word := range []string{"container_of", "offsetof", "per_cpu", "sizeof", "struct", "typeof", "union", "enum"} {
-		if strings.HasPrefix(word, prefix) {
-			names = append(names, word)
-		}
-	}
-	for s := range env.Kernel.Symbols().Prefix(prefix) {
-		if lastWord(s.Name) == 0 { // no part of it is foreign to C, as in f.cold
-			names = append(names, s.Name)
-		}
-	}
-	return start, sorted(names)
-}
-
-// typeNames returns the types of a kind that begin with prefix.
-func (e *Env) typeNames(kind btfsrc.Kind, prefix string) []string {
-	var names []string
-	for name := range e.Kernel.Types().Names(prefix) {
-		if len(e.Kernel.Types().Lookup(kind, name)) > 0 {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// memberNames returns the members of the object that text ends with, a pointer
-// followed. Nothing is read from the dump.
-func (e *Env) memberNames(text string) []string {
-	t, err := expr.TypeOf(context.Background(), text[postfixStart(text):], e.Kernel, e.Scope)
-	if err != nil {
-		return nil
-	}
-	if p, ok := btfsrc.Strip(t).(*btf.Pointer); ok {
-		t = p.Target
-	}
-	return fieldNames(t, 0)
-}
-
-// fieldNames returns the members of a structure or union, those of anonymous
-// members among them.
-func fieldNames(t btf.Type, depth int) []string {
-	switch btfsrc.Strip(t).(type) {
-	case *btf.Struct, *btf.Union:
-	default:
-		return nil
-	}
-	var names []string
-	for _, f := range btfsrc.Fields(t) {
-		if f.Name != "" {
-			names = append(names, f.Name)
-		} else if depth < 16 {
-			names = append(names, fieldNames(f.Type, depth+1)...)
-		}
-	}
-	return names
-}
-
-// postfixStart returns where the operand of . or -> at the end of text begins:
-// names, brackets and member operators read backwards.
-func postfixStart(text string) int {
-	i := len(text)
-	for i > 0 {
-		switch c := text[i-1]; {
-		case c == ')' || c == ']':
-			open := openingBracket(text[:i])
-			if open < 0 {
-				return i
-			}
-			i = open
-		case isWordByte(c) || c == '.' || c == '$' || c == ':' || c == '#' || c == '`':
-			i--
-		case c == '>' && i > 1 && text[i-2] == '-':
-			i -= 2
-		default:
-			return i
-		}
-	}
-	return i
-}
-
-// openingBracket returns where the bracket that text ends with was opened, -1
-// if it was not.
-func openingBracket(text string) int {
-	depth := 0
-	for i := len(text) - 1; i >= 0; i-- {
-		switch text[i] {
-		case ')', ']':
-			depth++
-		case '(', '[':
-			if depth--; depth == 0 {
-				return i
-			}
-		}
-	}
-	return -1
 }

@@ -22,6 +22,15 @@ func init() {
 			}
 			return 0, withPrefix(names, args)
 		},
+		Describe: func(_ *Env, args string) string {
+			if t := findTopic(args); t != nil {
+				return t.Help
+			}
+			if c := Lookup(args); c != nil {
+				return c.Help
+			}
+			return ""
+		},
 	})
 }
 

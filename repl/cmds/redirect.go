@@ -42,32 +42,43 @@ func Parse(line string) (Request, error) {
 	if c == nil {
 		return Request{}, Unknown(line)
 	}
-	for i := range operators(args) {
-		r := Request{Command: c, Line: strings.TrimSpace(line[:len(line)-len(args)+i]), Args: strings.TrimSpace(args[:i])}
-		rest := strings.TrimPrefix(args[i+1:], ">")
-		r.Extend = len(rest) < len(args[i+1:])
-		rest = strings.TrimSpace(rest)
-		switch {
-		case args[i] == '|' && c.Expr && !isProgram(rest):
-		case args[i] == '|' && rest == "":
+	r := Request{Command: c, Line: line, Args: args}
+	at, ok := redirection(c, args)
+	if !ok {
+		return r, nil
+	}
+	r.Line, r.Args = strings.TrimSpace(line[:len(line)-len(args)+at]), strings.TrimSpace(args[:at])
+	target := strings.TrimPrefix(args[at+1:], ">")
+	r.Extend = len(target) < len(args[at+1:])
+	target = strings.TrimSpace(target)
+	if args[at] == '|' {
+		r.Shell = target
+		if target == "" {
 			return r, &UsageError{Msg: "no shell command follows |", Do: "see help redirection"}
-		case args[i] == '|':
-			r.Shell = rest
-			return r, nil
-		case c.Expr && !isPath(rest) && !isQuoted(rest):
-		default:
-			list, err := words(rest)
-			if err == nil && len(list) != 1 {
-				err = &UsageError{Msg: "one file follows >", Do: "see help redirection"}
-			}
-			if err != nil {
-				return r, err
-			}
-			r.File = list[0]
-			return r, nil
+		}
+		return r, nil
+	}
+	list, err := words(target)
+	if err != nil {
+		return r, err
+	}
+	if len(list) != 1 {
+		return r, &UsageError{Msg: "one file follows >", Do: "see help redirection"}
+	}
+	r.File = list[0]
+	return r, nil
+}
+
+// redirection returns where the redirection of a command with these arguments
+// begins.
+func redirection(c *Command, args string) (at int, ok bool) {
+	for i := range operators(args) {
+		target := strings.TrimSpace(strings.TrimLeft(args[i+1:], ">"))
+		if !c.Expr || isPath(target) || args[i] == '|' && isFilter(target) || args[i] == '>' && isQuoted(target) {
+			return i, true
 		}
 	}
-	return Request{Command: c, Line: line, Args: args}, nil
+	return 0, false
 }
 
 // operators returns where in a line a redirection may begin: each | that is not
@@ -78,7 +89,7 @@ func operators(line string) iter.Seq[int] {
 		for i := 0; i < len(line); i++ {
 			next := line[i+1:]
 			switch c := rune(line[i]); c {
-			case '"', '\'':
+			case '"', '\'', '`':
 				i = closingQuote(line, i)
 			case '(', '[', '{':
 				depth++
@@ -124,8 +135,8 @@ func isPath(text string) bool {
 
 func isQuoted(text string) bool { return strings.HasPrefix(text, `"`) || strings.HasPrefix(text, "'") }
 
-// isProgram reports whether a shell command begins as no operand does.
-func isProgram(text string) bool {
+// isFilter reports whether a shell command begins with one of the filters.
+func isFilter(text string) bool {
 	word, _, _ := strings.Cut(text, " ")
-	return isPath(text) || slices.Contains(filters, word)
+	return slices.Contains(filters, word)
 }

@@ -30,6 +30,7 @@ first CPU.
 		Expr:     true,
 		Run:      runSet,
 		Complete: completeSet,
+		Describe: describeSet,
 	})
 }
 
@@ -121,10 +122,22 @@ var taskStates = map[string]string{
 
 func findSetting(name string) (setting, error) {
 	i := slices.IndexFunc(settings, func(d setting) bool { return d.name == name })
-	if i < 0 {
-		return setting{}, &UsageError{Msg: "no setting " + name, Do: "set -v lists the settings"}
+	if i >= 0 {
+		return settings[i], nil
 	}
-	return settings[i], nil
+	err := &UsageError{Msg: "no setting " + name, Do: "set -v lists the settings"}
+	if near := kernel.Similar(name, slices.Values(settingNames())); len(near) > 0 {
+		err.Do = "did you mean " + strings.Join(near, ", ") + "?"
+	}
+	return setting{}, err
+}
+
+func settingNames() []string {
+	var names []string
+	for _, d := range settings {
+		names = append(names, d.name)
+	}
+	return names
 }
 
 func (e *Env) showSettings(list []setting) error {
@@ -148,18 +161,30 @@ func (e *Env) showSettings(list []setting) error {
 	return writeTable(e.Out, nil, rows)
 }
 
-func completeSet(_ *Env, args string) (int, []string) {
+func completeSet(env *Env, args string) (int, []string) {
 	name, value, more := strings.Cut(args, " ")
-	var list []string
+	if strings.HasPrefix(name, "$") && more {
+		return completeExpr(env, args)
+	}
 	if !more {
-		for _, d := range settings {
-			list = append(list, d.name)
+		list := withPrefix(settingNames(), name)
+		if name != "" {
+			list = append(list, startingWith(env.Names.tasks(), name)...)
 		}
-		return 0, withPrefix(list, name)
+		return 0, list
 	}
-	if d, err := findSetting(name); err == nil {
-		list = strings.Split(d.values, " or ")
-		list = slices.DeleteFunc(list, func(v string) bool { return strings.Contains(v, " ") })
+	d, err := findSetting(name)
+	if err != nil {
+		return len(args), nil
 	}
+	list := strings.Split(d.values, " or ")
+	list = slices.DeleteFunc(list, func(v string) bool { return strings.Contains(v, " ") })
 	return len(args) - len(value), withPrefix(list, value)
+}
+
+func describeSet(env *Env, args string) string {
+	if d, err := findSetting(args); err == nil {
+		return d.get(env.Settings) + ": " + d.help
+	}
+	return ""
 }

@@ -231,7 +231,7 @@ func TestEvalErrors(t *testing.T) {
 		{"(union task *)0", "not-found", `column 2: no union "task"`, "did you mean struct task?"},
 		{"sizeof(struct nosuch)", "not-found", `column 8: no struct "nosuch"`, ""},
 		{"(nosuch_t *)0", "not-found", `column 2: no type "nosuch_t"`, "the name of a struct, union or enum wants that word: (struct task_struct *)x"},
-		{"init.pod", "not-found", `column 6: no member "pod" in struct task`, "did you mean pid, lo, ok?"},
+		{"init.pod", "not-found", `column 6: no member "pod" in struct task`, "did you mean pid?"},
 		{"init.pid.x", "type", "column 10: int has no members", ""},
 		{"1 + gone", "excluded", "column 5: address 0xffffffff82000000: page excluded from the dump", ""},
 		{"init.tasks.prev->next->next", "excluded", "column 1: address 0xffffffff82000000: page excluded from the dump", ""},

@@ -163,7 +163,8 @@ func (ev *evaluator) noType(t *baseType) error {
 	if what == "" {
 		what = "type"
 	}
-	err := ev.wrap(t.span, &kernel.NotFoundError{What: what, Name: t.name}).(*Error)
+	similar := kernel.Similar(t.name, ev.k.Types().Names(tagKinds[t.word]))
+	err := ev.wrap(t.span, &kernel.NotFoundError{What: what, Name: t.name, Similar: similar}).(*Error)
 	for _, word := range []string{"struct", "union", "enum", ""} {
 		if len(ev.k.Types().Lookup(tagKinds[word], t.name)) > 0 {
 			other := &baseType{word: word, name: t.name}
