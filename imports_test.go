@@ -26,7 +26,7 @@ var arrows = map[string][]string{
 	"btfsrc":                {"vmcore"},
 	"kernel":                {"btfsrc", "kallsyms", "vmcore", "vmcore/paging"},
 	"kernel/bpf":            {"kernel", "vmcore"},
-	"kernel/cgroup":         {"kernel", "vmcore"},
+	"kernel/cgroup":         {"btfsrc", "kernel", "vmcore"},
 	"kernel/device":         {"kernel", "vmcore"},
 	"kernel/fs":             {"kernel", "vmcore"},
 	"kernel/mm":             {"btfsrc", "kernel", "vmcore", "vmcore/paging"},
