@@ -48,6 +48,7 @@ type Kernel struct {
 	typers []VarTyper
 
 	dump     *vmcore.Dump  // nil when made by New
+	names    []string      // of the dump's files
 	space    *paging.Space // nil when the architecture is not supported
 	problems []error
 
@@ -105,6 +106,9 @@ func (k *Kernel) Close() error {
 
 // Dump returns the file the kernel was opened from, nil for one made by [New].
 func (k *Kernel) Dump() *vmcore.Dump { return k.dump }
+
+// Files returns the names of the dump's files, as they were given to [Open].
+func (k *Kernel) Files() []string { return k.names }
 
 // Arch returns the architecture of the kernel.
 func (k *Kernel) Arch() vmcore.Arch { return k.arch }

@@ -51,7 +51,7 @@ func FromDump(ctx context.Context, dump *vmcore.Dump, o Options) (*Kernel, error
 		return nil, err
 	}
 	k := New(f.Config)
-	k.dump, k.space, k.problems = dump, f.space, f.problems
+	k.dump, k.names, k.space, k.problems = dump, o.Files, f.space, f.problems
 	for _, name := range o.BTF {
 		if err := k.AddBTF(name); err != nil {
 			return nil, err

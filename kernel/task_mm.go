@@ -35,6 +35,11 @@ func (t Task) Memory() (TaskMemory, error) {
 	var resident int64
 	for _, i := range residentCounters {
 		n, err := k.rss(mm, i)
+		if err == nil {
+			var own int64
+			own, err = t.uncounted(i)
+			n += own
+		}
 		if err != nil {
 			return TaskMemory{}, fmt.Errorf("memory of task %d: %w", t.PID, err)
 		}
@@ -70,6 +75,33 @@ func (k *Kernel) rss(mm Value, i int64) (int64, error) {
 	}
 	n, err := count.UintAt()
 	return int64(n), err
+}
+
+// uncounted returns the pages that the threads of a task's process have counted
+// and not added to the process yet, which they did up to Linux v6.2.
+func (t Task) uncounted(i int64) (sum int64, err error) {
+	if !t.value.Has("rss_stat.count") {
+		return 0, nil
+	}
+	for thread, err := range t.Threads() {
+		if err != nil {
+			return sum, err
+		}
+		counts, err := thread.value.Path("rss_stat.count")
+		if err != nil {
+			return sum, err
+		}
+		count, err := counts.Index(i)
+		if err != nil {
+			return sum, err
+		}
+		n, err := count.Int()
+		if err != nil {
+			return sum, err
+		}
+		sum += n
+	}
+	return sum, nil
 }
 
 // PageSize returns the size of a page in bytes.

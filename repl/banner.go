@@ -4,25 +4,18 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
+
+	"github.com/kdbg/kdbg/repl/cmds"
 )
 
-// Banner writes what a person wants to know before the first prompt: three
-// lines, unless something is wrong with the dump.
+// Banner writes what a person wants to know before the first prompt: the machine
+// and how its kernel ended, as sys shows it, and what there is to work with.
 func (s *Session) Banner(w io.Writer) {
 	k := s.env.Kernel
-	var facts []string
-	if r := k.Release(); r != "" {
-		facts = append(facts, "Linux "+r)
-	}
-	if a := k.Arch().Name; a != "" {
-		facts = append(facts, a)
-	}
-	if cpus, err := k.OnlineCPUs(); err == nil {
-		facts = append(facts, plural(len(cpus), "CPU"))
-	}
 	out := &safeWriter{ctx: context.Background(), w: w}
-	fmt.Fprintln(out, strings.Join(facts, ", "))
+	if k.Symbols().Len() > 0 {
+		fmt.Fprintf(out, "%s\n", cmds.NewSystem(k, func(error) {})) // sys says what is broken
+	}
 	fmt.Fprintf(out, "%s symbols, %s types, %s typed variables",
 		thousands(k.Symbols().Len()), thousands(k.Types().NumTypes()), thousands(k.Types().NumVars()))
 	if n := len(k.Problems()); n > 0 {

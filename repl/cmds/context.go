@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/vmcore"
@@ -90,7 +92,11 @@ func (e *Env) tasks(ctx context.Context, words []string) ([]kernel.Task, error) 
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, found...)
+		for _, t := range found {
+			if !containsTask(all, t) {
+				all = append(all, t)
+			}
+		}
 	}
 	return all, nil
 }
@@ -143,13 +149,25 @@ func (e *Env) tasksOf(ctx context.Context, word string) ([]kernel.Task, error) {
 		return found, nil
 	}
 	a, err := e.address(ctx, word)
-	if kernel.ErrorKind(err) == kernel.KindNotFound || kernel.ErrorKind(err) == kernel.KindSyntax {
+	switch kind := kernel.ErrorKind(err); {
+	case err == nil:
+	case kind == kernel.KindNotFound, kind == kernel.KindSyntax, isName(word):
 		return nil, &noTaskError{word}
-	}
-	if err != nil {
+	default:
 		return nil, err
 	}
 	return one(e.Kernel.TaskAt(a))
+}
+
+// containsTask reports whether a task is among others.
+func containsTask(tasks []kernel.Task, t kernel.Task) bool {
+	return slices.ContainsFunc(tasks, func(other kernel.Task) bool { return other.Addr == t.Addr })
+}
+
+// isName reports whether a word is no more than a name: an expression would say
+// more.
+func isName(word string) bool {
+	return !strings.ContainsFunc(word, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
 // isAddress reports whether a word is a number that can only be an address.

@@ -51,15 +51,6 @@ func (v *psView) each(ctx context.Context, tasks []kernel.Task) error {
 	return nil
 }
 
-func containsTask(tasks []kernel.Task, t kernel.Task) bool {
-	for _, other := range tasks {
-		if other.Addr == t.Addr {
-			return true
-		}
-	}
-	return false
-}
-
 // maxParents bounds a line of parents, which a damaged dump may close to a ring.
 const maxParents = 1000
 
