@@ -58,6 +58,7 @@ func NewEditor(tty *os.File, history string, completer Completer) (*Editor, erro
 		HistoryFile:         history,
 		HistoryLimit:        historyLimit,
 		AutoComplete:        e,
+		Painter:             e,
 		InterruptPrompt:     "^C",
 		EOFPrompt:           "\n", // readline's word for none; ReadLine ends the line
 		FuncGetWidth:        e.width,
@@ -89,6 +90,15 @@ func (e *Editor) key(r rune) (rune, bool) {
 		return r, !(isKey && e.empty)
 	}
 	return r, true
+}
+
+// Paint colours the line as it is typed. readline writes a tab as blanks, and
+// counts columns before it calls.
+func (e *Editor) Paint(line []rune, _ int) []rune {
+	if !colored(e.tty) {
+		return line
+	}
+	return []rune(highlight(string(line)))
 }
 
 // HistoryFile returns the name of the file that keeps the history between
@@ -141,7 +151,7 @@ func (e *Editor) width() int {
 // that were pasted at once are returned one after the other.
 func (e *Editor) ReadLine(prompt string) (string, error) {
 	if len(e.pasted) == 0 {
-		e.rl.SetPrompt(promptStyle.Sprint(prompt))
+		e.rl.SetPrompt(paint(rolePrompt, prompt))
 		io.WriteString(e.tty, bracketedPasteOn)
 		line, err := e.rl.Readline()
 		io.WriteString(e.tty, bracketedPasteOff)

@@ -13,10 +13,11 @@ import (
 // It fails once ctx has ended, so that every command which writes can be
 // interrupted.
 type safeWriter struct {
-	ctx  context.Context
-	w    io.Writer
-	json bool // escape as JSON strings do
-	buf  []byte
+	ctx   context.Context
+	w     io.Writer
+	json  bool // escape as JSON strings do
+	width int  // columns of the terminal that w is; 0: it is none
+	buf   []byte
 }
 
 func (s *safeWriter) Write(p []byte) (int, error) {
@@ -33,3 +34,6 @@ func (s *safeWriter) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// Width returns the columns of the terminal, 0 where there is none: tables ask.
+func (s *safeWriter) Width() int { return s.width }

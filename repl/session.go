@@ -9,14 +9,13 @@ package repl
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-
-	"golang.org/x/term"
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/kernel/mm"
@@ -136,27 +135,45 @@ func (s *Session) exec(ctx context.Context, line string, out output) error {
 func (s *Session) run(ctx context.Context, r cmds.Request, out output) error {
 	errs := s.errs
 	env := s.env
-	env.Out = &safeWriter{ctx: ctx, w: out, json: s.opts.JSON}
-	env.Exec = func(ctx context.Context, line string) error { return s.exec(ctx, line, out) }
+	safe := &safeWriter{ctx: ctx, w: out, json: s.opts.JSON}
+	env.Out = safe
+	flush := func() error { return nil }
+	if s.painted(out) {
+		p := &painter{w: out}
+		safe.w, flush = p, p.flush
+	}
+	env.Exec = func(ctx context.Context, line string) error {
+		flush()
+		return s.exec(ctx, line, out)
+	}
 	if screen, ok := out.(*screen); ok {
 		env.Width, env.Status = screen.width, screen.Status
+		safe.width = screen.width
 		if isTerminal(errs) {
 			errs = screen
 		}
 	} else if _, toFile := out.(*fileOutput); s.opts.Status != nil && (toFile || s.opts.Terminal == nil) {
 		env.Status = newScreen(s.opts.Status, false).Status
 	}
-	env.Report = func(err error) { s.report(out, errs, r.Line, err) }
-	if err := r.Command.Run(ctx, &env, r.Args); err != nil {
+	env.Report = func(err error) {
+		flush()
+		s.report(out, errs, r.Line, err)
+	}
+	if err := cmp.Or(r.Command.Run(ctx, &env, r.Args), flush()); err != nil {
 		return err
 	}
 	return env.Incomplete()
 }
 
-// isTerminal reports whether a writer is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+// painted reports whether an output has colours.
+func (s *Session) painted(out output) bool {
+	switch out.(type) {
+	case *screen:
+		return colored(s.opts.Terminal) && !s.opts.JSON
+	case plainOutput:
+		return colored(s.stdout) && !s.opts.JSON
+	}
+	return false // programs and files get plain text
 }
 
 // Report writes the error of a line: text to the errors, an object to the
@@ -189,7 +206,11 @@ func (s *Session) report(out, errs io.Writer, line string, err error) {
 			fmt.Fprintf(w, "%s\n", at.Caret())
 		}
 	}
-	io.WriteString(errs, errorStyle.Sprint("error: "))
+	label := "error: "
+	if _, ok := errs.(*screen); ok || colored(errs) {
+		label = paint(roleError, label)
+	}
+	io.WriteString(errs, label)
 	fmt.Fprintf(w, "%s\n", text)
 	if hint := kernel.Hint(err); hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", hint)

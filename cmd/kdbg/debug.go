@@ -36,7 +36,7 @@ func (o *options) openFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.btfPath, "btf-path", nil, "look for such files in `FOLDER` too, by the kernel's release; also $KDBG_BTF_PATH (repeatable)")
 	f.StringArrayVar(&o.declare, "declare", nil, "read C declarations of variables from `FILE` (repeatable)")
 	f.BoolVar(&o.json, "json", false, "write one JSON object per line")
-	f.StringVar(&o.color, "color", "auto", "colour prompts and errors: auto, always or never")
+	f.StringVar(&o.color, "color", "auto", "colour what is shown: auto, always or never")
 }
 
 // batchFlags adds the flags that give commands to run.
@@ -49,7 +49,7 @@ func (o *options) batchFlags(cmd *cobra.Command) {
 // debug opens the dump and runs the commands that were given, or a prompt.
 func (o *options) debug(cmd *cobra.Command, files []string) error {
 	tty := terminal()
-	if err := repl.SetColor(o.color, isTerminal(os.Stderr)); err != nil {
+	if err := repl.SetColor(o.color); err != nil {
 		return &usageError{err, "see " + cmd.CommandPath() + " --help"}
 	}
 	text, err := readVMCOREINFO(o.vmcoreinfo)

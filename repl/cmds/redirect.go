@@ -69,6 +69,17 @@ func Parse(line string) (Request, error) {
 	return r, nil
 }
 
+// Redirection returns where in a line its redirection begins, if it has one.
+func Redirection(line string) (at int, ok bool) {
+	name, args := Split(line)
+	c := Lookup(name)
+	if c == nil {
+		return 0, false
+	}
+	at, ok = redirection(c, args)
+	return strings.LastIndex(line, args) + at, ok
+}
+
 // redirection returns where the redirection of a command with these arguments
 // begins.
 func redirection(c *Command, args string) (at int, ok bool) {

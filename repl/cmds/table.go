@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -21,6 +22,8 @@ const maxPretty = 1000
 // writeTable writes rows as columns that are two blanks apart, under a header
 // unless it is nil. All rows must have the same number of cells. A header that
 // begins with ">" sets its column to the right, as numbers are.
+//
+// At a terminal, lines that are wider are cut and marked.
 //
 // This is the only importer of tablewriter; every option is spelled out because
 // its defaults change names and drop blanks.
@@ -41,6 +44,9 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 		if len(row) != columns || header != nil && len(header) != columns {
 			return fmt.Errorf("table of %d columns has a row of %d", columns, len(row))
 		}
+	}
+	if wide, ok := w.(interface{ Width() int }); ok && wide.Width() > 0 {
+		w = &cutWriter{w: w, width: wide.Width()}
 	}
 	if len(rows) > maxPretty {
 		return writeLongTable(w, title, rows)
@@ -100,4 +106,29 @@ func writeLongTable(w io.Writer, header []string, rows [][]string) error {
 		}
 	}
 	return t.Flush()
+}
+
+// cutWriter cuts lines to the width of a terminal, and marks those it cut.
+type cutWriter struct {
+	w     io.Writer
+	width int
+	line  []byte
+}
+
+func (c *cutWriter) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		c.line = append(c.line, line...)
+		if line[len(line)-1] != '\n' {
+			continue
+		}
+		text := c.line[:len(c.line)-1]
+		if len(text) > c.width && utf8.RuneCount(text) > c.width {
+			text = append([]byte(string([]rune(string(text))[:c.width-1])), "…"...)
+		}
+		if _, err := c.w.Write(append(text, '\n')); err != nil {
+			return 0, err
+		}
+		c.line = c.line[:0]
+	}
+	return len(p), nil
 }
