@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 		"kernel/bpf", "kernel/cgroup", "kernel/device", "kernel/fs", "kernel/mm", "kernel/net", "kernel/stack", "vmcore/paging",
 	},
 	"repl":     {"kernel", "kernel/mm", "repl/cmds", "repl/expr"},
+	"confirm":  nil, // tests only
 	"cmd/kdbg": {"encode", "encode/batch", "encode/inspect", "encode/pahole", "kernel", "repl"},
 }
 
