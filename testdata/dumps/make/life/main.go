@@ -7,6 +7,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,6 +29,7 @@ func main() {
 	datagrams("unixgram", "/tmp/life.datagrams")
 	ipc()
 	descriptors()
+	programs()
 	for name, wait := range waits() {
 		thread(name, wait)
 	}
@@ -67,6 +71,28 @@ func datagrams(network, address string) {
 		return
 	}
 	must(net.ListenPacket(network, address))
+}
+
+// programs leaves a BPF program and the map that it looks into, where the kernel
+// has BPF.
+func programs() {
+	values, err := ebpf.NewMap(&ebpf.MapSpec{Name: "life_map", Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 16})
+	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.ENOSYS) {
+		return
+	}
+	must(values, err)
+	must(ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "life_program", Type: ebpf.SocketFilter, License: "GPL",
+		Instructions: asm.Instructions{
+			asm.StoreImm(asm.RFP, -4, 1, asm.Word),
+			asm.LoadMapPtr(asm.R1, values.FD()),
+			asm.Mov.Reg(asm.R2, asm.RFP),
+			asm.Add.Imm(asm.R2, -4),
+			asm.FnMapLookupElem.Call(),
+			asm.Mov.Imm(asm.R0, 0),
+			asm.Return(),
+		},
+	}))
 }
 
 // ipc leaves one of each kind of System V IPC, and POSIX shared memory.
