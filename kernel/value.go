@@ -253,6 +253,12 @@ func (v Value) Ref() (Value, error) {
 	return p, nil
 }
 
+// In returns the reference in another memory, such as that of a program.
+func (v Value) In(mem vmcore.Memory) Value {
+	v.mem = mem
+	return v
+}
+
 // WithType returns the same bytes seen as type t, as *(t *)&v does for a
 // reference.
 func (v Value) WithType(t btf.Type) Value {

@@ -73,6 +73,9 @@ func Lookup(name string) *Command {
 // format may follow the name without a blank: print/x jiffies.
 func Split(line string) (name, args string) {
 	line = strings.TrimSpace(line)
+	if strings.HasPrefix(line, "*") {
+		return "*", strings.TrimSpace(line[1:])
+	}
 	end := strings.IndexFunc(line, func(r rune) bool {
 		return !(r == '_' || r == '-' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9')
 	})

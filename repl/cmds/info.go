@@ -115,12 +115,12 @@ func runInfo(ctx context.Context, env *Env, args string) error {
 
 // newReport collects what is known of a kernel and the dump it is from.
 func newReport(ctx context.Context, k *kernel.Kernel) *report {
-	typed := hasVariables(k) // which looks for files with their types
 	r := &report{
 		Release: k.Release(), Arch: k.Arch().Name,
 		Symbols: k.Symbols().Len(), Types: k.Types().NumTypes(), Variables: k.Types().NumVars(),
 		Modules: []string{}, Samples: []sampleState{}, Problems: []problem{},
 	}
+	typed := hasVariables(k) // which looks for files with their types
 	if !k.Info().Empty() {
 		r.VMCOREINFO = k.Info().Source()
 	}

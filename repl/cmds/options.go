@@ -20,6 +20,11 @@ func options(command, args, spec string) (flags, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return takeOptions(command, rest, spec)
+}
+
+// takeOptions takes the options off the beginning of a list of words.
+func takeOptions(command string, rest []string, spec string) (flags, []string, error) {
 	opts := make(flags)
 	for len(rest) > 0 && len(rest[0]) > 1 && rest[0][0] == '-' {
 		word := rest[0][1:]
@@ -48,4 +53,30 @@ func options(command, args, spec string) (flags, []string, error) {
 		}
 	}
 	return opts, rest, nil
+}
+
+// scattered is [options] for commands whose options may stand behind other words,
+// as crash allows: struct task_struct.pid init_task -x. A negative number is no
+// option. The values of an option that comes more than once are joined by commas.
+func scattered(command, args, spec string) (flags, []string, error) {
+	all := make(flags)
+	var others []string
+	left, err := words(args)
+	for len(left) > 0 && err == nil {
+		if word := left[0]; len(word) < 2 || word[0] != '-' || word[1] >= '0' && word[1] <= '9' {
+			others, left = append(others, word), left[1:]
+			continue
+		}
+		var opts flags
+		if opts, left, err = takeOptions(command, left, spec); err != nil {
+			return nil, nil, err
+		}
+		for letter, value := range opts {
+			if before := all[letter]; before != "" {
+				value = before + "," + value
+			}
+			all[letter] = value
+		}
+	}
+	return all, others, err
 }

@@ -111,12 +111,16 @@ func (e *Env) typeObject(src string, t btf.Type) typeObject {
 		return o
 	}
 	for _, f := range btfsrc.Fields(t) {
-		m := memberObject{Name: f.Name, Type: btfsrc.TypeName(f.Type), Offset: f.BitOffset / 8}
-		m.Size, _ = types.Sizeof(f.Type)
-		if f.BitSize != 0 {
-			m.BitOffset, m.BitSize = &f.BitOffset, &f.BitSize
-		}
-		o.Members = append(o.Members, m)
+		o.Members = append(o.Members, e.memberObject(f))
 	}
 	return o
+}
+
+func (e *Env) memberObject(f btfsrc.Field) memberObject {
+	m := memberObject{Name: f.Name, Type: btfsrc.TypeName(f.Type), Offset: f.BitOffset / 8}
+	m.Size, _ = e.Kernel.Types().Sizeof(f.Type)
+	if f.BitSize != 0 {
+		m.BitOffset, m.BitSize = &f.BitOffset, &f.BitSize
+	}
+	return m
 }

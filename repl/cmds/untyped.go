@@ -58,7 +58,7 @@ func (e *Env) showBytes(b []byte) error {
 	const perLine = 16
 	for at := 0; at < len(b); at += perLine {
 		line := b[at:min(at+perLine, len(b))]
-		text := fmt.Sprintf("  +0x%02x  %-47s |%s|%s", at, fmt.Sprintf("% x", line), printable(line), e.pointees(line))
+		text := fmt.Sprintf("  +0x%02x  %-47s |%s|%s", at, fmt.Sprintf("% x", line), dots(line), e.pointees(line))
 		if err := e.Printf("%s\n", strings.TrimRight(text, " ")); err != nil {
 			return err
 		}
@@ -76,14 +76,4 @@ func (e *Env) pointees(line []byte) string {
 		}
 	}
 	return text.String()
-}
-
-// printable returns bytes as ASCII, with dots for what is not.
-func printable(b []byte) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '.'
-		}
-		return r
-	}, latin1(b))
 }
