@@ -31,16 +31,26 @@ var damagePlaces = flag.Int("damage", 60, "how many words of each dump's memory 
 // its name. Commands without lines do not walk through memory, or are tried by
 // other tests.
 var damagedLines = map[string][]string{
+	"*":          nil,
+	"ascii":      nil,
 	"bt":         {"bt -a"},
+	"btop":       nil,
 	"declare":    nil,
+	"eval":       nil,
 	"help":       nil,
+	"list":       {"list -H modules -o module.list -s module.name,state", "list -h init_task -o task_struct.tasks -s task_struct.comm"},
 	"net":        {"net", "net -a"},
 	"print":      nil,
+	"ptob":       nil,
 	"ptype":      nil,
 	"quit":       nil,
+	"rustfilt":   nil,
 	"set":        nil,
+	"struct":     {"struct task_struct init_task"},
 	"sym":        nil,
+	"tree":       {"tree -t xarray vmap_area_root"},
 	"types-from": nil,
+	"union":      nil,
 	"whatis":     nil,
 	"x":          nil,
 }

@@ -15,7 +15,7 @@ func TestSplit(t *testing.T) {
 		{"print/x a", `"print" "/x a"`},
 		{"p &a", `"p" "&a"`},
 		{"x/4xg 0", `"x" "/4xg 0"`},
-		{"*a", `"" "*a"`},
+		{"*a", `"*" "a"`},
 		{"p(a)", `"p" "(a)"`},
 	} {
 		name, args := Split(tc.line)

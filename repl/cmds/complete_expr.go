@@ -19,19 +19,34 @@ func completeSymbol(env *Env, args string) (int, []string) {
 	return at, startingWith(env.Names.symbols(), args[at:])
 }
 
-// completeStruct completes the tag of a structure or union, or a member of one.
+// completeStruct completes the name of a structure, a member of it, or a symbol.
 func completeStruct(env *Env, args string) (int, []string) {
-	at := lastBlank(args)
-	name, member, dotted := strings.Cut(args[at:], ".")
-	if !dotted {
-		return at, sorted(slices.Concat(env.typeNames(btfsrc.KindStruct, name), env.typeNames(btfsrc.KindUnion, name)))
+	start := lastBlank(args)
+	word := args[start:]
+	if dot := strings.LastIndexAny(word, ".,"); dot >= 0 {
+		name, _, _ := strings.Cut(word, ".")
+		t, err := env.compositeType(name)
+		if err != nil {
+			return len(args), nil
+		}
+		if path := word[:dot]; word[dot] == '.' && strings.Contains(path, ".") {
+			path = path[max(strings.LastIndexByte(path, ','), len(name))+1:]
+			f, err := env.memberField(t, path)
+			if err != nil {
+				return len(args), nil
+			}
+			t = f.Type
+		}
+		if p, ok := btfsrc.Strip(t).(*btf.Pointer); ok {
+			t = p.Target
+		}
+		return start + dot + 1, withPrefix(fieldNames(t, 0), word[dot+1:])
 	}
-	member = member[strings.LastIndexByte(member, ',')+1:]
-	t, err := env.Kernel.Struct(name)
-	if err != nil {
-		return len(args), nil
+	if strings.Trim(args[:start], " \t") == "" || strings.HasPrefix(strings.TrimSpace(args[:start]), "-") {
+		return start, sorted(slices.Concat(env.typeNames(btfsrc.KindStruct, word), env.typeNames(btfsrc.KindUnion, word)))
 	}
-	return len(args) - len(member), withPrefix(fieldNames(t, 0), member)
+	_, names := completeSymbol(env, word)
+	return start, names
 }
 
 // completeExpr completes the last name of an expression: a member after . or

@@ -6,13 +6,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cilium/ebpf/btf"
-
-	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
-const structArgs = "NAME[.MEMBER,...] [-oprux] [-d] [-l OFFSET] [ADDRESS|SYMBOL[:CPUS] [COUNT]]"
+const structArgs = "NAME[.MEMBER,...] [-opruxd] [-l OFFSET] [ADDRESS|SYMBOL[:CPUS] [N]]"
 
 func init() {
 	register(&Command{
@@ -26,8 +23,8 @@ symbol it shows what is there. The word union does the same, and so does *.
     struct -o list_head                 with the offset of each member
     struct list_head modules            what is at the symbol
     struct list_head ffffffffa352ea80 3    three, one behind the other
-    struct task_struct.pid,comm init_task  some members; also se.vruntime, comm[0],
-                                        and parent->comm, written parent.comm
+    struct task_struct.pid,comm init_task    some members; also se.vruntime,
+                                        comm[0] and, by pointers, parent.comm
     struct rq.nr_running runqueues:0    CPU 0's copy; 0-2,4 or a for all
     struct task_struct -l task_struct.tasks ff16c475c124a9b0
                                         the one whose member tasks is there
@@ -38,7 +35,7 @@ symbol it shows what is there. The word union does the same, and so does *.
     -r  the bytes of it, as rd shows them
     -u  the address is of the current task's program
     -x -d  numbers in hexadecimal, in decimal
-    -c COUNT   as COUNT; of a negative one, as many that end with the one there
+    -c COUNT   as N; of a negative one, as many that end with the one there
 
 A bare hexadecimal number is an address. Options may stand anywhere.`,
 		Run:      func(ctx context.Context, env *Env, args string) error { return runStruct(ctx, env, "struct", args) },
@@ -244,35 +241,4 @@ func (v *structView) layoutObject(base *vmcore.Addr) any {
 		typeObject
 		Address string `json:"address"`
 	}{o, base.String()}
-}
-
-// completeStruct completes the name of a structure, a member of it, or a symbol.
-func completeStruct(env *Env, args string) (int, []string) {
-	start := strings.LastIndexAny(args, " \t") + 1
-	word := args[start:]
-	if dot := strings.LastIndexAny(word, ".,"); dot >= 0 {
-		name, _, _ := strings.Cut(word, ".")
-		t, err := env.compositeType(name)
-		if err != nil {
-			return len(args), nil
-		}
-		if path := word[:dot]; word[dot] == '.' && strings.Contains(path, ".") {
-			path = path[max(strings.LastIndexByte(path, ','), len(name))+1:]
-			f, err := env.memberField(t, path)
-			if err != nil {
-				return len(args), nil
-			}
-			t = f.Type
-		}
-		if p, ok := btfsrc.Strip(t).(*btf.Pointer); ok {
-			t = p.Target
-		}
-		return start + dot + 1, withPrefix(fieldNames(t, 0), word[dot+1:])
-	}
-	if strings.Trim(args[:start], " \t") == "" || strings.HasPrefix(strings.TrimSpace(args[:start]), "-") {
-		names := append(env.typeNames(btfsrc.KindStruct, word), env.typeNames(btfsrc.KindUnion, word)...)
-		return start, sorted(append(names, env.typeNames(btfsrc.KindTypedef, word)...))
-	}
-	_, names := completeSymbol(env, word)
-	return start, names
 }
