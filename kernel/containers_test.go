@@ -96,7 +96,7 @@ func TestHashAndLocklessLists(t *testing.T) {
 		hash, lock string
 	}{
 		{"whole", 0, "1 2", "1 2"},
-		{"nulls", 7, "1 2", "1 2 [list at 0x100 is damaged: node 0x7: its next node cannot be read: address 0x7: not mapped]"},
+		{"nulls", 7, "1 2", "1 2 address 0xffffffffffffffff: not mapped [list at 0x100 is damaged: node 0x7: its next node cannot be read: address 0x7: not mapped]"},
 		{"cycle", 0x1008, "1 2 1 [list at 0x100 is damaged: node 0x2008: it does not come back to its head]",
 			"1 2 1 [list at 0x100 is damaged: node 0x2008: it does not come back to its head]"},
 		{"poison", 0xdead000000000122, "1 2 [list at 0x100 is damaged: node 0x2008: its next node is LIST_POISON2, of a node that was removed]",
