@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"kernel/cgroup":         {"btfsrc", "kernel", "vmcore"},
 	"kernel/device":         {"kernel", "vmcore"},
 	"kernel/fs":             {"kernel", "vmcore"},
-	"kernel/mm":             {"btfsrc", "kernel", "vmcore", "vmcore/paging"},
+	"kernel/mm":             {"btfsrc", "kallsyms", "kernel", "vmcore", "vmcore/paging"},
 	"kernel/net":            {"kernel", "kernel/fs", "vmcore"},
 	"kernel/stack":          {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/expr":             {"btfsrc", "kallsyms", "kernel", "vmcore"},

@@ -117,12 +117,8 @@ func (k *Kernel) PageSize() uint64 {
 
 // MemorySize returns the bytes of the machine's memory that its nodes have.
 func (k *Kernel) MemorySize() (uint64, error) {
-	node, err := k.Struct("pglist_data")
-	if err != nil {
-		return 0, err
-	}
 	var pages uint64
-	for v, err := range k.nodes(node) {
+	for v, err := range k.Nodes() {
 		if err != nil {
 			return 0, err
 		}
@@ -138,10 +134,15 @@ func (k *Kernel) MemorySize() (uint64, error) {
 // maxNUMANodes is above MAX_NUMNODES of every architecture.
 const maxNUMANodes = 1 << 10
 
-// nodes yields the struct pglist_data of each node of memory. Without CONFIG_NUMA
+// Nodes yields the struct pglist_data of each node of memory. Without CONFIG_NUMA
 // there is one.
-func (k *Kernel) nodes(t btf.Type) iter.Seq2[Value, error] {
+func (k *Kernel) Nodes() iter.Seq2[Value, error] {
 	return func(yield func(Value, error) bool) {
+		t, err := k.Struct("pglist_data")
+		if err != nil {
+			yield(Value{}, err)
+			return
+		}
 		syms := dataSymbols(k.syms.Lookup("node_data"))
 		if len(syms) != 1 {
 			v, err := k.Object("contig_page_data", t)

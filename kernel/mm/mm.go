@@ -29,14 +29,17 @@ type Memory struct {
 	ranges func() []vmcore.Range       // physical memory that the dump holds, ascending
 	direct func() (vmcore.Addr, error) // where all physical memory is mapped
 	sparse func() (*sparse, error)     // where page structures are
+	nodes  func() ([]Node, []error)
+	caches func() ([]Cache, []error)
+	areas  func() ([]Area, []error) // of vmalloc
+
+	slabTypes func() (slabTypes, error)
+	slabIndex func() map[vmcore.Addr][]Slab // all slabs by the address of their cache
 }
 
 // New returns the memory management of a kernel. It reads nothing yet.
 func New(k *kernel.Kernel) *Memory {
-	m := &Memory{k: k, pageShift: 12}
-	if d := k.Dump(); d != nil {
-		m.pageShift = bits.Len(uint(d.PageSize())) - 1
-	}
+	m := &Memory{k: k, pageShift: bits.Len64(k.PageSize()) - 1}
 	m.ranges = sync.OnceValue(func() []vmcore.Range {
 		if k.Dump() == nil {
 			return nil
@@ -50,6 +53,11 @@ func New(k *kernel.Kernel) *Memory {
 		}
 		return m.readSections()
 	})
+	m.nodes = sync.OnceValues(m.readNodes)
+	m.caches = sync.OnceValues(m.readCaches)
+	m.areas = sync.OnceValues(m.readAreas)
+	m.slabTypes = sync.OnceValues(m.findSlabTypes)
+	m.slabIndex = sync.OnceValue(m.readSlabs)
 	return m
 }
 

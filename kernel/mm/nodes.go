@@ -6,6 +6,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/vmcore"
 )
@@ -58,51 +59,18 @@ func (m *Memory) Nodes() iter.Seq2[Node, error] {
 	}
 }
 
-// readNodes reads the nodes: node_data points to them with CONFIG_NUMA, there is
-// one without.
+// readNodes reads the nodes.
 func (m *Memory) readNodes() (nodes []Node, errs []error) {
-	add := func(v kernel.Value) {
-		n, err := m.readNode(v)
+	for v, err := range m.k.Nodes() {
+		var n Node
+		if err == nil {
+			n, err = m.readNode(v)
+		}
 		if err != nil {
 			errs = append(errs, err)
-			return
-		}
-		nodes = append(nodes, n)
-	}
-	t, err := m.k.Struct("pglist_data")
-	if err != nil {
-		return nil, []error{err}
-	}
-	if v, err := m.k.Object("contig_page_data", t); err == nil {
-		add(v)
-		return nodes, errs
-	}
-	length, ok := m.k.Info().Length("node_data")
-	if !ok {
-		if states := m.k.LookupArray("node_data"); states > 0 {
-			length = states
-		}
-	}
-	array := &btf.Array{Index: m.k.BasicType("unsigned int"), Type: &btf.Pointer{Target: t}, Nelems: uint32(min(length, maxNodes))}
-	data, err := m.k.Object("node_data", array)
-	if err != nil {
-		return nil, []error{err}
-	}
-	for i := range int64(array.Nelems) {
-		p, err := data.Index(i)
-		if err != nil {
-			return nodes, append(errs, err)
-		}
-		u, err := p.Uint()
-		if err != nil {
-			return nodes, append(errs, fmt.Errorf("node_data[%d]: %w", i, err))
-		}
-		if u == 0 {
 			continue
 		}
-		if v, err := p.Deref(); err == nil {
-			add(v)
-		}
+		nodes = append(nodes, n)
 	}
 	return nodes, errs
 }
@@ -222,3 +190,14 @@ func (m *Memory) nodeNumbers() ([]int, error) {
 	}
 	return numbers, nil
 }
+
+// elements returns the number of elements of an array, 0 of another type.
+func elements(t btf.Type) int {
+	if a, ok := btfsrc.Strip(t).(*btf.Array); ok && a.Nelems <= maxElements {
+		return int(a.Nelems)
+	}
+	return 0
+}
+
+// maxElements bounds the arrays of structures that are walked.
+const maxElements = 1 << 16

@@ -34,6 +34,8 @@ type pageLayout struct {
 	flags, mapping, index, private, count, typ, head uint64 // offsets
 	flagNames                                        []PageFlag
 	typeNames                                        []pageType
+	slabType                                         *pageType // nil where a flag says it
+	slabFlag                                         uint64
 }
 
 // PageFlag is a bit of a page's flags.
@@ -80,6 +82,16 @@ func newPageLayout(k *kernel.Kernel) (*pageLayout, error) {
 	}
 	l.flagNames = enumBits(k, "pageflags", "PG_", "__NR_PAGEFLAGS")
 	l.typeNames = pageTypes(k)
+	for i, t := range l.typeNames {
+		if t.name == "slab" {
+			l.slabType = &l.typeNames[i]
+		}
+	}
+	for _, f := range l.flagNames {
+		if f.Name == "slab" {
+			l.slabFlag = 1 << f.Bit
+		}
+	}
 	return l, nil
 }
 
@@ -288,6 +300,11 @@ func (m *Memory) PageFlags() ([]PageFlag, error) {
 func (m *Memory) FlagNames(p Page) []string {
 	var names []string
 	var told uint64
+	if p.Head != p.Addr {
+		// The lowest byte of the second page's flags is the order of the whole
+		// (struct folio's _flags_1), and no flag of a tail says anything.
+		return []string{"tail"}
+	}
 	for _, f := range m.page.flagNames {
 		if bit := uint64(1) << f.Bit; p.Flags&bit != 0 && told&bit == 0 {
 			names, told = append(names, f.Name), told|bit

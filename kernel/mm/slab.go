@@ -105,12 +105,9 @@ const (
 
 func (m *Memory) readCache(v kernel.Value) (Cache, error) {
 	a, _ := v.Addr()
-	v, err := inHand(v)
-	if err != nil {
-		return Cache{}, err
-	}
 	c := Cache{Addr: a, value: v}
 	var oo uint64
+	var err error
 	for _, f := range []struct {
 		to   *uint64
 		path string

@@ -76,3 +76,14 @@ func list[T any](ctx context.Context, env *Env, header []string, seq iter.Seq2[T
 	}
 	return writeTable(env.Out, header, rows)
 }
+
+// each makes a walk of items in hand.
+func each[T any](items []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}

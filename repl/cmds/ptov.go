@@ -3,12 +3,10 @@ package cmds
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
-	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
@@ -69,29 +67,42 @@ func (e *Env) showVirtual(phys vmcore.PhysAddr) error {
 	return writeTable(e.Out, []string{"VIRTUAL", "PHYSICAL"}, [][]string{{hexAddr(a), hexPhys(phys)}})
 }
 
+// perCPUObject is where a CPU has per-CPU memory, in JSON.
+type perCPUObject struct {
+	Address string `json:"address"`
+	CPU     int    `json:"cpu"`
+}
+
+// perCPUAddress returns where a CPU has the per-CPU memory at an offset.
+func (e *Env) perCPUAddress(offset uint64, cpu int) (vmcore.Addr, error) {
+	v, err := e.Kernel.PerCPU(e.Kernel.Uint(&btf.Pointer{Target: &btf.Void{}}, offset), cpu)
+	a, _ := v.Addr()
+	return a, err
+}
+
 // showPerCPU shows where CPUs have the memory at an offset.
 func (e *Env) showPerCPU(offset uint64, spec string) error {
-	cpus, err := e.cpus(spec)
+	possible, err := e.Kernel.PossibleCPUs()
+	if err != nil {
+		return err
+	}
+	cpus, err := parseCPUs("ptov", spec, possible)
 	if err != nil {
 		return err
 	}
 	var rows [][]string
 	for _, cpu := range cpus {
-		v, err := e.Kernel.PerCPU(e.Kernel.Uint(&btf.Pointer{Target: &btf.Void{}}, offset), cpu)
+		a, err := e.perCPUAddress(offset, cpu)
 		if err != nil {
 			return err
 		}
-		a, _ := v.Addr()
 		if e.JSON {
-			if err := e.Object(struct {
-				Address string `json:"address"`
-				CPU     int    `json:"cpu"`
-			}{a.String(), cpu}); err != nil {
+			if err := e.Object(perCPUObject{a.String(), cpu}); err != nil {
 				return err
 			}
 			continue
 		}
-		rows = append(rows, []string{fmt.Sprintf("[%d]", cpu), hexAddr(a)})
+		rows = append(rows, []string{fmt.Sprintf("  [%d]", cpu), hexAddr(a)})
 	}
 	if e.JSON {
 		return nil
@@ -100,39 +111,4 @@ func (e *Env) showPerCPU(offset uint64, spec string) error {
 		return err
 	}
 	return writeTable(e.Out, []string{"  CPU", "VIRTUAL"}, rows)
-}
-
-// cpus reads a list of CPUs such as 0,2-3, or a for all that are possible.
-func (e *Env) cpus(spec string) ([]int, error) {
-	possible, err := e.Kernel.PossibleCPUs()
-	if err != nil || spec == "a" || spec == "all" {
-		return possible, err
-	}
-	wanted := make(map[int]bool)
-	for part := range strings.SplitSeq(spec, ",") {
-		from, to, isRange := strings.Cut(part, "-")
-		first, err := strconv.Atoi(from)
-		last := first
-		if isRange && err == nil {
-			last, err = strconv.Atoi(to)
-		}
-		if err != nil || first < 0 || last < first {
-			return nil, &UsageError{Msg: fmt.Sprintf("%q is no list of CPUs", spec), Do: "CPUs are 0,2-3, or a for all"}
-		}
-		for _, cpu := range possible {
-			if cpu >= first && cpu <= last {
-				wanted[cpu] = true
-			}
-		}
-	}
-	var cpus []int
-	for _, cpu := range possible {
-		if wanted[cpu] {
-			cpus = append(cpus, cpu)
-		}
-	}
-	if len(cpus) == 0 {
-		return nil, &kernel.TypeError{Msg: "no CPU " + spec, Do: "this machine has CPUs " + kernel.CPUList(possible)}
-	}
-	return cpus, nil
 }

@@ -264,6 +264,11 @@ func (r *reading) name(u uint64) string {
 	if name := r.env.Kernel.SymbolName(vmcore.Addr(u)); name != "" {
 		return name
 	}
+	if r.opts.has('S') {
+		if cache := r.env.Memory.CacheCovering(vmcore.Addr(u)); cache != "" {
+			return "[" + cache + "]"
+		}
+	}
 	return ""
 }
 

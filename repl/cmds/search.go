@@ -7,7 +7,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/kernel/mm"
 	"github.com/kdbg/kdbg/vmcore"
@@ -295,7 +294,7 @@ func (s *searching) stacks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	size := s.env.stackSize()
+	size := s.env.Memory.StackSize()
 	for t, err := range s.env.Kernel.Tasks() {
 		if err != nil {
 			s.env.Problem(err)
@@ -313,15 +312,4 @@ func (s *searching) stacks(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// stackSize returns the bytes of a task's kernel stack, THREAD_SIZE, which union
-// thread_union has.
-func (e *Env) stackSize() uint64 {
-	for _, t := range e.Kernel.LookupType(btfsrc.KindUnion, "thread_union") {
-		if size, err := e.Kernel.Types().Sizeof(t); err == nil && size <= 1<<20 {
-			return size
-		}
-	}
-	return 16 << 10
 }
