@@ -3,7 +3,6 @@ package cmds
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,23 +85,6 @@ func (e *Env) symbolOr(a vmcore.Addr) string {
 		return s
 	}
 	return hexAddr(a)
-}
-
-// each turns what a reader returned into a walk.
-func each[T any](items []T, errs []error) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for _, item := range items {
-			if !yield(item, nil) {
-				return
-			}
-		}
-		var none T
-		for _, err := range errs {
-			if !yield(none, err) {
-				return
-			}
-		}
-	}
 }
 
 func (e *Env) showCharDevices(ctx context.Context) error {

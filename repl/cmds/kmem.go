@@ -205,5 +205,5 @@ func kmemVmalloc(ctx context.Context, env *Env, opts flags, words []string) erro
 			}
 		}
 	}
-	return list(ctx, env, areaHeader, each(areas), env.areaObject, areaRow)
+	return list(ctx, env, areaHeader, each(areas, nil), env.areaObject, areaRow)
 }

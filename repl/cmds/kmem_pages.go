@@ -344,7 +344,7 @@ func (e *Env) showSections(ctx context.Context) error {
 		return err
 	}
 	pages := e.Memory.SectionPages()
-	return list(ctx, e, []string{">NR", "SECTION", "CODED_MEM_MAP", "MEM_MAP", "STATE", ">PFN"}, each(sections),
+	return list(ctx, e, []string{">NR", "SECTION", "CODED_MEM_MAP", "MEM_MAP", "STATE", ">PFN"}, each(sections, nil),
 		func(s mm.Section) any {
 			return struct {
 				Section uint64 `json:"section"`

@@ -92,7 +92,7 @@ func (o cacheObject) row() []string {
 }
 
 func (e *Env) showCaches(ctx context.Context, caches []mm.Cache) error {
-	return list(ctx, e, cacheHeader, each(caches),
+	return list(ctx, e, cacheHeader, each(caches, nil),
 		func(c mm.Cache) any { return e.cacheObject(c) },
 		func(c mm.Cache) []string { return e.cacheObject(c).row() })
 }

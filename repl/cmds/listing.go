@@ -77,11 +77,17 @@ func list[T any](ctx context.Context, env *Env, header []string, seq iter.Seq2[T
 	return writeTable(env.Out, header, rows)
 }
 
-// each makes a walk of items in hand.
-func each[T any](items []T) iter.Seq2[T, error] {
+// each turns what a reader returned into a walk.
+func each[T any](items []T, errs []error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, item := range items {
 			if !yield(item, nil) {
+				return
+			}
+		}
+		var none T
+		for _, err := range errs {
+			if !yield(none, err) {
 				return
 			}
 		}

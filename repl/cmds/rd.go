@@ -216,7 +216,7 @@ func (r *reading) row(a uint64, b []byte) error {
 		}
 	}
 	if r.characters() {
-		line.WriteString("  " + printable(b))
+		line.WriteString("  " + dots(b))
 	}
 	return r.env.Printf("%s\n", strings.TrimRight(line.String(), " "))
 }
@@ -224,6 +224,18 @@ func (r *reading) row(a uint64, b []byte) error {
 // characters reports whether rows end with the bytes as characters.
 func (r *reading) characters() bool {
 	return !r.opts.has('x') && !r.opts.has('d') && !r.opts.has('D') && !r.opts.has('s') && !r.opts.has('S')
+}
+
+// dots returns bytes as characters, with dots for what cannot be printed.
+func dots(b []byte) string {
+	text := make([]byte, len(b))
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			c = '.'
+		}
+		text[i] = c
+	}
+	return string(text)
 }
 
 // number decodes a unit.
@@ -331,7 +343,7 @@ func (r *reading) textRow(a uint64, b []byte) error {
 	if r.env.JSON {
 		return r.env.Object(memoryRow{Address: hex(a), Unit: 1, Values: []any{latin1(b)}})
 	}
-	return r.env.Printf("%16x:  %s\n", a, printable(b))
+	return r.env.Printf("%16x:  %s\n", a, dots(b))
 }
 
 // saveStep is how much is read at a time where memory goes to a file.

@@ -285,7 +285,7 @@ func (s *searching) textAt(h mm.Hit) string {
 		return string(s.query.Texts[h.Index])
 	}
 	n, _ := mem.ReadMemory(b, vmcore.Addr(h.Addr))
-	return printable(b[:n])
+	return dots(b[:n])
 }
 
 // stacks searches the kernel stacks of tasks.
