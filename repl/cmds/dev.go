@@ -3,6 +3,7 @@ package cmds
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
