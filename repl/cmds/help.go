@@ -2,28 +2,27 @@ package cmds
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/kdbg/kdbg/kernel"
 )
 
 func init() {
 	register(&Command{
-		Name: "help",
-		Args: "[COMMAND]",
-		Help: "list the commands, or show the manual of one",
-		Doc:  `help lists the commands. help COMMAND shows the manual of one.`,
-		Run:  runHelp,
-		Complete: func(_ *Env, args string) (int, []string) {
-			var names []string
-			for _, c := range All() {
-				names = append(names, c.Name)
-			}
-			for _, t := range Topics {
-				names = append(names, t.Name)
-			}
-			return 0, withPrefix(names, args)
-		},
+		Name:    "help",
+		Aliases: []string{"man"},
+		Args:    "[COMMAND|TOPIC]",
+		Help:    "list the commands, or show the manual of one",
+		Doc: `help lists the commands and the topics. help with the name of one shows its page.
+
+    help print
+    help expressions`,
+		Run:      runHelp,
+		Complete: func(_ *Env, args string) (int, []string) { return 0, withPrefix(pageNames(), args) },
 		Describe: func(_ *Env, args string) string {
-			if t := findTopic(args); t != nil {
+			if t, ok := findTopic(args); ok {
 				return t.Help
 			}
 			if c := Lookup(args); c != nil {
@@ -32,18 +31,41 @@ func init() {
 			return ""
 		},
 	})
+	register(&Command{
+		Name: "apropos",
+		Args: "WORD",
+		Help: "find the commands whose manual mentions a word",
+		Doc: `apropos lists the commands, topics and settings whose manual mentions a word, in
+capitals or not; those that have it in their first line come first.
+
+    apropos slab
+    apropos read-only`,
+		Run: runApropos,
+	})
 }
 
-func runHelp(_ context.Context, env *Env, args string) error {
-	if t := findTopic(args); t != nil && !env.JSON {
-		return env.Printf("%s\n", t.Doc)
+// pageNames are what help has a page for.
+func pageNames() []string {
+	names := commandNames()
+	for _, t := range Topics() {
+		names = append(names, t.Name)
 	}
-	if args != "" {
-		c := Lookup(args)
-		if c == nil {
-			return Unknown(args)
-		}
+	return sorted(names)
+}
+
+func runHelp(_ context.Context, env *Env, name string) error {
+	if c := Lookup(name); c != nil {
 		return env.showHelp(c)
+	}
+	if t, ok := findTopic(name); ok {
+		return env.showTopic(t)
+	}
+	if name != "" {
+		e := &kernel.NotFoundError{What: "command or topic", Name: name, Similar: kernel.Similar(name, slices.Values(pageNames()))}
+		if len(e.Similar) == 0 {
+			return &UsageError{Msg: e.Error(), Do: "apropos " + name + " looks into all pages"}
+		}
+		return e
 	}
 	if env.JSON {
 		for _, c := range All() {
@@ -53,14 +75,24 @@ func runHelp(_ context.Context, env *Env, args string) error {
 		}
 		return nil
 	}
-	var rows [][]string
-	for _, c := range All() {
-		rows = append(rows, []string{c.Synopsis(), c.Help})
+	return env.Printf("%s", overview())
+}
+
+// overview is what help says that is asked for nothing.
+func overview() string {
+	var b strings.Builder
+	for _, g := range grouped() {
+		fmt.Fprintf(&b, "%s\n", g.title)
+		for _, name := range g.names {
+			fmt.Fprintf(&b, "  %-12s %s\n", name, Lookup(name).Help)
+		}
 	}
-	if err := writeTable(env.Out, nil, rows); err != nil {
-		return err
+	b.WriteString("topics\n")
+	for _, t := range Topics() {
+		fmt.Fprintf(&b, "  %-12s %s\n", t.Name, t.Help)
 	}
-	return env.Printf("\nhelp COMMAND shows the manual of one. TAB completes names. ^D leaves.\n")
+	b.WriteString("\nhelp NAME shows the page of one, apropos WORD searches them all.\n")
+	return b.String()
 }
 
 // Synopsis returns the name and the arguments of a command.
@@ -90,4 +122,64 @@ func (e *Env) showHelp(c *Command) error {
 		Help    string   `json:"help"`
 		Doc     string   `json:"doc"`
 	}{c.Name, aliases, c.Args, c.Help, c.Doc})
+}
+
+func (e *Env) showTopic(t Topic) error {
+	if e.JSON {
+		return e.Object(struct {
+			Name string `json:"name"`
+			Help string `json:"help"`
+			Doc  string `json:"doc"`
+		}{t.Name, t.Help, t.Doc})
+	}
+	return e.Printf("%s: %s\n\n%s\n", t.Name, t.Help, strings.TrimSpace(t.Doc))
+}
+
+// page is a command, topic or setting that apropos found.
+type page struct {
+	Name string `json:"name"`
+	Help string `json:"help"`
+}
+
+func runApropos(_ context.Context, env *Env, word string) error {
+	if word == "" {
+		return usage("apropos", "apropos needs a word")
+	}
+	found := apropos(strings.ToLower(word))
+	if len(found) == 0 {
+		return &kernel.NotFoundError{What: "page that mentions", Name: word}
+	}
+	var rows [][]string
+	for _, p := range found {
+		if !env.JSON {
+			rows = append(rows, []string{p.Name, p.Help})
+		} else if err := env.Object(p); err != nil {
+			return err
+		}
+	}
+	return writeTable(env.Out, nil, rows)
+}
+
+// apropos finds the pages that mention a word, those with it in their first line
+// first.
+func apropos(word string) []page {
+	var first, then []page
+	look := func(name, help, doc string) {
+		switch {
+		case strings.Contains(strings.ToLower(name+" "+help), word):
+			first = append(first, page{name, help})
+		case strings.Contains(strings.ToLower(doc), word):
+			then = append(then, page{name, help})
+		}
+	}
+	for _, c := range All() {
+		look(c.Name, c.Help, c.Doc)
+	}
+	for _, t := range Topics() {
+		look("help "+t.Name, t.Help, t.Doc)
+	}
+	for _, d := range settings {
+		look("set "+d.name, d.help, "")
+	}
+	return append(first, then...)
 }

@@ -68,7 +68,7 @@ func TestParse(t *testing.T) {
 
 // TestFilters holds the manual's list of programs against the table.
 func TestFilters(t *testing.T) {
-	doc := strings.Join(strings.Fields(findTopic("redirection").Doc), " ")
+	doc := strings.Join(strings.Fields(redirectionDoc), " ")
 	if want := strings.Join(filters, " "); !strings.Contains(doc, want) {
 		t.Errorf("help redirection does not list %s", want)
 	}

@@ -44,6 +44,6 @@
 //   - Shifts by the width of a type or more and divisions by zero, which C
 //     leaves undefined, are errors.
 //
-// An error is an [*Error]: it knows its column and what to do next. Whatever is
+// An error knows its column and what to do next, see [Error]. Whatever is
 // typed, parsing and evaluating end: length, nesting and slices are bounded.
 package expr
