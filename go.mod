@@ -3,6 +3,7 @@ module github.com/kdbg/kdbg
 go 1.26.0
 
 require (
+	github.com/BurntSushi/toml v1.6.0
 	github.com/anchore/go-lzo v0.1.1
 	github.com/chzyer/readline v1.5.1
 	github.com/cilium/ebpf v0.22.0

@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 // they can be replaced there.
 var gates = map[string]string{
 	"github.com/chzyer/readline":         "repl/lineedit.go",
+	"github.com/BurntSushi/toml":         "repl/config.go",
 	"github.com/fatih/color":             "repl/style.go",
 	"github.com/olekukonko/tablewriter":  "repl/cmds/table.go",
 	"github.com/spf13/cobra":             "cmd/kdbg",

@@ -73,6 +73,7 @@ func New(k *kernel.Kernel, out, errs io.Writer, opts *Options) *Session {
 			Settings: cmds.NewSettings(),
 			Scope:    cmds.NewScope(k),
 			Names:    cmds.NewNames(k),
+			Aliases:  cmds.NewAliases(),
 			Context:  cmds.NewContext(k),
 			Memory:   mm.New(k),
 		},
@@ -118,7 +119,7 @@ func (s *Session) Exec(ctx context.Context, line string) error {
 // exec runs a line. Its output goes to out, unless that is nil or the line says
 // where else.
 func (s *Session) exec(ctx context.Context, line string, out output) error {
-	r, err := cmds.Parse(line)
+	r, err := cmds.Parse(s.env.Aliases.Expand(strings.TrimSpace(line)))
 	if err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func TestComplete(t *testing.T) {
 		{"  pty", "[pty]: ptype"},
 		{"nosuch ", "[]:"},
 		{"quit ", "[]:"},
-		{"help set", "[set]: set"},
+		{"help set", "[set]: set settings"},
 		{"set d", "[d]: depth"},
 		{"set symbols o", "[o]: on off"},
 		{"set depth ", "[]: unlimited"},

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -26,6 +27,8 @@ type options struct {
 	color      string
 	commands   []string
 	script     string
+	settings   []string
+	noConfig   bool
 }
 
 // openFlags adds the flags of every command that opens a dump.
@@ -37,6 +40,8 @@ func (o *options) openFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.declare, "declare", nil, "read C declarations of variables from `FILE` (repeatable)")
 	f.BoolVar(&o.json, "json", false, "write one JSON object per line")
 	f.StringVar(&o.color, "color", "auto", "colour what is shown: auto, always or never")
+	f.StringArrayVar(&o.settings, "set", nil, "change a setting, `NAME=VALUE`, as the command set does (repeatable)")
+	f.BoolVar(&o.noConfig, "no-config", false, "leave the configuration file unread")
 }
 
 // batchFlags adds the flags that give commands to run.
@@ -49,6 +54,10 @@ func (o *options) batchFlags(cmd *cobra.Command) {
 // debug opens the dump and runs the commands that were given, or a prompt.
 func (o *options) debug(cmd *cobra.Command, files []string) error {
 	tty := terminal()
+	config, err := o.configure(cmd)
+	if err != nil {
+		return err
+	}
 	if err := repl.SetColor(o.color); err != nil {
 		return &usageError{err, "see " + cmd.CommandPath() + " --help"}
 	}
@@ -75,9 +84,46 @@ func (o *options) debug(cmd *cobra.Command, files []string) error {
 	}
 	defer k.Close()
 	if batch == nil {
-		return o.prompt(ctx, k, tty, files)
+		return o.prompt(ctx, k, tty, files, config)
 	}
-	return o.runBatch(ctx, k, batch, files)
+	return o.runBatch(ctx, k, batch, files, config)
+}
+
+// configure reads the configuration file, which stands in for flags that were not
+// given.
+func (o *options) configure(cmd *cobra.Command) (*repl.Config, error) {
+	file := repl.ConfigFile()
+	if o.noConfig {
+		file = ""
+	}
+	c, err := repl.LoadConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	if c.Color != "" && !cmd.Flags().Changed("color") {
+		o.color = c.Color
+	}
+	o.btfPath = append(o.btfPath, c.BTFPath...)
+	o.declare = append(c.Declare, o.declare...)
+	return c, nil
+}
+
+// configureSession gives a session what the configuration file and then the
+// command line say of settings.
+func (o *options) configureSession(s *repl.Session, c *repl.Config) error {
+	if err := s.Configure(c); err != nil {
+		return err
+	}
+	for _, setting := range o.settings {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok {
+			return &usageError{fmt.Errorf("--set wants NAME=VALUE, not %q", setting), "set -v at the prompt lists the settings"}
+		}
+		if err := s.Set(name, value); err != nil {
+			return &usageError{err, "set -v at the prompt lists the settings"}
+		}
+	}
+	return nil
 }
 
 // searchPath returns the folders in which BTF of a kernel's variables may be:
@@ -112,12 +158,15 @@ func (o *options) batch(tty *os.File) (repl.LineReader, error) {
 }
 
 // runBatch runs commands without a prompt.
-func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.LineReader, files []string) error {
+func (o *options) runBatch(ctx context.Context, k *kernel.Kernel, batch repl.LineReader, files []string, config *repl.Config) error {
 	opts := repl.Options{JSON: o.json, Host: true, Inputs: files}
 	if isTerminal(os.Stderr) && !isTerminal(os.Stdout) {
 		opts.Status = os.Stderr
 	}
 	s := repl.New(k, os.Stdout, os.Stderr, &opts)
+	if err := o.configureSession(s, config); err != nil {
+		return err
+	}
 	if err := o.declareAll(s, k); err != nil {
 		return err
 	}
@@ -152,7 +201,7 @@ func (o *options) declareAll(s *repl.Session, k *kernel.Kernel) error {
 }
 
 // prompt runs what a person types at a terminal.
-func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File, files []string) error {
+func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File, files []string, config *repl.Config) error {
 	// ^C ends a command, never the session: between two commands nobody listens.
 	ignored := make(chan os.Signal, 1)
 	signal.Notify(ignored, os.Interrupt)
@@ -171,6 +220,9 @@ func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File, fi
 		opts.Terminal = os.Stdout
 	}
 	s := repl.New(k, os.Stdout, os.Stderr, &opts)
+	if err := o.configureSession(s, config); err != nil {
+		return err
+	}
 	if err := o.declareAll(s, k); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type Command struct {
 	Aliases []string
 	Args    string // what follows the name, as the manual shows it
 	Help    string // one line
-	Doc     string // the manual: plain text, lines of at most 78 columns
+	Doc     string // the manual: plain text; help fills the lines that are not indented
 	Expr    bool   // the arguments are an expression, in which | and > are operators
 
 	// Run runs the command. args is the rest of the line, without blanks at
@@ -106,6 +106,7 @@ type Env struct {
 	Settings *Settings
 	Scope    *Scope
 	Names    *Names
+	Aliases  *Aliases
 	Context  *Context
 	Memory   *mm.Memory
 

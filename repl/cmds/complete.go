@@ -1,6 +1,7 @@
 package cmds
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +17,12 @@ func Complete(env *Env, line string) (start int, list []string) {
 	name, rest := Split(line)
 	c := Lookup(name)
 	if rest == "" && !strings.ContainsAny(line[indent:], " \t") {
-		return indent, withPrefix(commandNames(), name)
+		return indent, withPrefix(sorted(slices.AppendSeq(commandNames(), maps.Keys(env.Aliases.text))), name)
+	}
+	if text := env.Aliases.text[name]; c == nil && text != "" {
+		before := len(text) - len(name) - indent
+		start, list = Complete(env, text+line[indent+len(name):])
+		return start - before, list
 	}
 	if c == nil {
 		return len(line), nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kdbg/kdbg/kernel"
 )
@@ -104,7 +105,45 @@ func (c *Command) Manual() string {
 	if len(c.Aliases) > 0 {
 		text += "    also: " + strings.Join(c.Aliases, ", ") + "\n"
 	}
-	return text + "\n" + strings.TrimSpace(c.Doc) + "\n"
+	return text + "\n" + fill(c.Doc)
+}
+
+// manualWidth is how wide the lines of the manual are.
+const manualWidth = 78
+
+// fill breaks the paragraphs of a manual into lines. What is indented stays as it
+// is.
+func fill(doc string) string {
+	var b strings.Builder
+	column := 0
+	for line := range strings.Lines(strings.TrimSpace(doc) + "\n") {
+		line = strings.TrimRight(line, " \n")
+		if line == "" || line[0] == ' ' {
+			if column > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString(line + "\n")
+			column = 0
+			continue
+		}
+		for word := range strings.FieldsSeq(line) {
+			n := utf8.RuneCountInString(word)
+			switch {
+			case column > 0 && column+1+n > manualWidth:
+				b.WriteByte('\n')
+				column = 0
+			case column > 0:
+				b.WriteByte(' ')
+				column++
+			}
+			b.WriteString(word)
+			column += n
+		}
+	}
+	if column > 0 {
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 func (e *Env) showHelp(c *Command) error {
@@ -132,7 +171,7 @@ func (e *Env) showTopic(t Topic) error {
 			Doc  string `json:"doc"`
 		}{t.Name, t.Help, t.Doc})
 	}
-	return e.Printf("%s: %s\n\n%s\n", t.Name, t.Help, strings.TrimSpace(t.Doc))
+	return e.Printf("%s: %s\n\n%s", t.Name, t.Help, fill(t.Doc))
 }
 
 // page is a command, topic or setting that apropos found.

@@ -31,6 +31,15 @@ func NewSettings() *Settings {
 	return s
 }
 
+// Set changes the setting of a name.
+func (s *Settings) Set(name, value string) error {
+	d, err := findSetting(name)
+	if err != nil {
+		return err
+	}
+	return d.set(s, value)
+}
+
 // setting describes one of the settings.
 type setting struct {
 	name    string

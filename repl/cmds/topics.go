@@ -11,7 +11,7 @@ import (
 type Topic struct {
 	Name string
 	Help string // one line
-	Doc  string // plain text, lines of at most 78 columns
+	Doc  string // as that of a Command
 }
 
 // Topics returns the pages, in the order to read them.
@@ -114,16 +114,16 @@ func settingsDoc() string {
 const configDoc = `The file kdbg/config in $XDG_CONFIG_HOME, or else ~/.config, is read at the start
 where it exists. It is TOML, and all of it may be left out:
 
-    # flags that have no value on the command line
-    color = "auto"
-    btf = ["/usr/lib/kdbg/btf"]
+    color = "auto"                       # as the flags of these names
+    btf-path = ["/srv/btf"]
+    declare = ["/home/me/variables.h"]
 
     [settings]
     depth = 3
     scroll = false
 
     [alias]
-    d-state = "ps -m UN"
+    blocked = "ps -m UN"
 
     [colors]
     address = "bright-blue"
