@@ -26,6 +26,14 @@ func (s *Session) Banner(w io.Writer) {
 	fmt.Fprintln(out, "help lists the commands, TAB completes, ^D leaves.")
 }
 
+// Welcome writes what helps a person who has not used kdbg before.
+func (s *Session) Welcome(w io.Writer) {
+	io.WriteString(w, `First steps: sys and log say what happened, ps and bt who was at it, print what was where.
+TAB completes names of all kinds; help lists the commands, and apropos finds one by a word.
+Any command may end in | grep WORD or > FILE. This is shown once.
+`)
+}
+
 // Warn writes what is wrong with the dump: values may be wrong with it.
 func (s *Session) Warn(w io.Writer) {
 	d := s.env.Kernel.Dump()

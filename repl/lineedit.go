@@ -116,6 +116,12 @@ func HistoryFile() string {
 	return filepath.Join(dir, "history")
 }
 
+// FirstTime reports whether no history has been kept: the person is new here.
+func FirstTime(history string) bool {
+	_, err := os.Stat(history)
+	return history != "" && errors.Is(err, os.ErrNotExist)
+}
+
 // trimHistory makes the history file private and no longer than its limit.
 // readline would make both anew for everyone to read.
 func trimHistory(name string) error {

@@ -226,12 +226,17 @@ func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File, fi
 	if err := o.declareAll(s, k); err != nil {
 		return err
 	}
-	e, err := repl.NewEditor(tty, repl.HistoryFile(), s)
+	history := repl.HistoryFile()
+	isNew := repl.FirstTime(history)
+	e, err := repl.NewEditor(tty, history, s)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
 	s.Banner(tty)
+	if isNew {
+		s.Welcome(tty)
+	}
 	go s.Warm()
 	_, err = s.Run(ctx, e)
 	return err

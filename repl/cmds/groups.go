@@ -2,15 +2,18 @@ package cmds
 
 import "slices"
 
-// group is a part of the list of commands.
-type group struct {
-	title string
-	names []string
+// Group is a part of the list of commands.
+type Group struct {
+	Title    string
+	Commands []*Command
 }
 
 // groups are the commands by what they are about, the most used first. Those that
 // are in none are listed at the end.
-var groups = []group{
+var groups = []struct {
+	title string
+	names []string
+}{
 	{"values and types", []string{"print", "struct", "union", "*", "ptype", "whatis", "list", "tree", "diff", "declare", "types-from", "eval"}},
 	{"tasks", []string{"ps", "bt", "task", "set", "foreach", "files", "vm", "sig", "runq", "waitq", "lock", "wq", "fuser", "ipcs"}},
 	{"the system", []string{"sys", "log", "mod", "mount", "irq", "timer", "dev", "net", "cgroup", "bpf", "sbitmapq", "mach", "swap", "info"}},
@@ -19,24 +22,30 @@ var groups = []group{
 	{"the session", []string{"help", "apropos", "alias", "repeat", "quit"}},
 }
 
-// grouped returns all commands by group.
-func grouped() []group {
-	all := []group{}
-	rest := commandNames()
+// Groups returns all commands by what they are about.
+func Groups() []Group {
+	var all []Group
+	rest := All()
+	take := func(name string) (c *Command) {
+		if i := slices.IndexFunc(rest, func(c *Command) bool { return c.Name == name }); i >= 0 {
+			c = rest[i]
+			rest = slices.Delete(rest, i, i+1)
+		}
+		return c
+	}
 	for _, g := range groups {
-		var there []string
+		var there []*Command
 		for _, name := range g.names {
-			if i := slices.Index(rest, name); i >= 0 {
-				there = append(there, name)
-				rest = slices.Delete(rest, i, i+1)
+			if c := take(name); c != nil {
+				there = append(there, c)
 			}
 		}
 		if len(there) > 0 {
-			all = append(all, group{g.title, there})
+			all = append(all, Group{g.title, there})
 		}
 	}
 	if len(rest) > 0 {
-		all = append(all, group{"more", rest})
+		all = append(all, Group{"more", rest})
 	}
 	return all
 }

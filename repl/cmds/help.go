@@ -82,10 +82,10 @@ func runHelp(_ context.Context, env *Env, name string) error {
 // overview is what help says that is asked for nothing.
 func overview() string {
 	var b strings.Builder
-	for _, g := range grouped() {
-		fmt.Fprintf(&b, "%s\n", g.title)
-		for _, name := range g.names {
-			fmt.Fprintf(&b, "  %-12s %s\n", name, Lookup(name).Help)
+	for _, g := range Groups() {
+		fmt.Fprintf(&b, "%s\n", g.Title)
+		for _, c := range g.Commands {
+			fmt.Fprintf(&b, "  %-12s %s\n", c.Name, c.Help)
 		}
 	}
 	b.WriteString("topics\n")
