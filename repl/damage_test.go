@@ -36,21 +36,30 @@ var damagedLines = map[string][]string{
 	"bt":         {"bt -a"},
 	"btop":       nil,
 	"declare":    nil,
+	"dev":        {"dev", "dev -d", "dev -i", "dev -p"},
 	"eval":       nil,
+	"foreach":    {"foreach bt", "foreach files", "foreach net -s"},
 	"help":       nil,
+	"irq":        {"irq", "irq -a", "irq -s"},
 	"list":       {"list -H modules -o module.list -s module.name,state", "list -h init_task -o task_struct.tasks -s task_struct.comm"},
 	"net":        {"net", "net -a"},
 	"print":      nil,
+	"ps":         {"ps", "ps -c 1", "ps -l", "ps -r 1", "ps -t"},
+	"pte":        nil,
 	"ptob":       nil,
+	"ptov":       nil,
 	"ptype":      nil,
 	"quit":       nil,
+	"rd":         nil,
 	"rustfilt":   nil,
+	"search":     nil,
 	"set":        nil,
 	"struct":     {"struct task_struct init_task"},
 	"sym":        nil,
 	"tree":       {"tree -t xarray vmap_area_root"},
 	"types-from": nil,
 	"union":      nil,
+	"vtop":       {"vtop init_task"},
 	"whatis":     nil,
 	"x":          nil,
 }
@@ -86,7 +95,11 @@ func TestDamagedMemory(t *testing.T) {
 			d := newDamagedDump(t, "../testdata/dumps/"+name+".kdump")
 			whole := map[string]answer{}
 			for _, line := range lines {
-				whole[line] = d.ask(t, line)
+				a := d.ask(t, line)
+				if len(a.pages) == 0 {
+					t.Fatalf("%s reads no memory", line)
+				}
+				whole[line] = a
 			}
 			random := rand.New(rand.NewPCG(3, 4))
 			for i := range places {
@@ -185,14 +198,16 @@ func (d *damagedDump) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(d.raw).ReadAt(p, off)
 }
 
-// ask runs a command on the dump as it is now. Types and symbols are read before:
-// that they may be damaged is the business of other tests.
+// ask runs a command on the dump as it is now. The kernel's own types and symbols
+// are read before: that they may be damaged is the business of other tests.
 func (d *damagedDump) ask(t *testing.T, line string) answer {
 	t.Helper()
 	var out bytes.Buffer
 	s := New(d.open(t), &out, &out, &Options{JSON: true})
-	for _, line := range []string{"ptype struct nosuch", "sym nosuch"} {
-		s.Exec(t.Context(), line) // all modules are searched
+	for _, line := range []string{"ptype struct task_struct", "sym schedule"} {
+		if err := s.Exec(t.Context(), line); err != nil {
+			t.Fatal(err)
+		}
 	}
 	out.Reset()
 	clear(d.read)
