@@ -144,10 +144,7 @@ func (c *check) run(t *testing.T, k *kernel.Kernel, theirs []string) {
 		ours, theirs = each(ours, c.same), each(theirs, c.same)
 	}
 	onlyOurs, onlyTheirs := apart(ours, theirs)
-	t.Logf("%s: %d rows, the peer %d, the same %d", c.ours, len(ours), len(theirs), len(ours)-len(onlyOurs))
-	if len(theirs) == 0 && len(ours) == 0 {
-		t.Log("nothing to compare")
-	}
+	t.Logf("%s: %d rows, the peer %d, different %d and %d", c.ours, len(ours), len(theirs), len(onlyOurs), len(onlyTheirs))
 	show(t, "only kdbg", onlyOurs)
 	show(t, "only peer", onlyTheirs)
 }
@@ -174,20 +171,27 @@ func each(rows []string, f func(string) string) []string {
 	return all
 }
 
-// apart returns the rows that only a has, and only b.
+// apart returns the rows that only a has, and only b. A row of a that ends in a
+// star stands for any of b that begin like it.
 func apart(a, b []string) (onlyA, onlyB []string) {
+	var any []string
 	count := map[string]int{}
 	for _, row := range b {
 		count[row]++
 	}
 	for _, row := range a {
-		if count[row] > 0 {
+		if begin, ok := strings.CutSuffix(row, "*"); ok {
+			any = append(any, begin)
+		} else if count[row] > 0 {
 			count[row]--
 		} else {
 			onlyA = append(onlyA, row)
 		}
 	}
 	for row, n := range count {
+		if slices.ContainsFunc(any, func(begin string) bool { return strings.HasPrefix(row, begin) }) {
+			continue
+		}
 		for range n {
 			onlyB = append(onlyB, row)
 		}

@@ -2,11 +2,19 @@ package confirm
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
 // crashStates are crash's words for the states of tasks.
 var crashStates = strings.NewReplacer(" RU ", " R ", " IN ", " S ", " UN ", " D ", " ID ", " I ", " ZO ", " Z ", " ST ", " T ", " TR ", " t ", " DE ", " X ", " NE ", " N ", " PA ", " P ")
+
+// pathless are the types of files whose path crash does not show as the kernel
+// does: it names the protocol of a socket, and nothing of others.
+var pathless = regexp.MustCompile(`^(.* (?:SOCK|FIFO|UNKN)) .*$`)
+
+// memfd is what /proc calls memory with a descriptor; crash shows the name alone.
+var memfd = regexp.MustCompile(`/(memfd:.*) \(deleted\)$`)
 
 // crashChecks are the commands that crash has too.
 var crashChecks = []check{
@@ -26,7 +34,10 @@ var crashChecks = []check{
 	{
 		name: "files", ours: "foreach files", peers: "foreach files",
 		rows:  rowsOf("files", "fd", "file", "dentry", "inode", "type", "path"),
-		parse: ofTask(`^ *(\d+) ([0-9a-f]{16}) ([0-9a-f]{16}) ([0-9a-f]{16}) (\S+) ?(.*)$`),
+		parse: ofTask(`^ *(\d+) ([0-9a-f]{16}) ([0-9a-f]{16}) ([0-9a-f]{16}) (\S+) *(.*)$`),
+		same: func(row string) string {
+			return memfd.ReplaceAllString(pathless.ReplaceAllString(row, "$1"), "$1")
+		},
 	},
 	{
 		name: "directories", ours: "foreach files", peers: "foreach files",
@@ -86,13 +97,74 @@ var crashChecks = []check{
 	},
 	{
 		name: "bt", ours: "foreach bt", peers: "foreach bt",
-		rows:  rowsOf("frames", "symbol", "pc"),
-		parse: ofTask(`^ *#\d+ \[[0-9a-f]{16}\] (\S+) at ([0-9a-f]{16})`),
+		rows: func(o object) []string {
+			if len(o.list("frames")) == 0 { // runs its program: crash shows what an interrupt has left on the stack
+				return []string{o.text("pid") + " *"}
+			}
+			return rowsOf("frames", "pc")(o) // names differ where several functions begin at an address
+		},
+		parse: ofTask(`^ *(?:#\d+ \[[0-9a-f]{16}\] \S+ at|RIP:) (f[0-9a-f]{15})`),
 	},
 	{
 		name: "sym", ours: "sym -l", peers: "sym -l",
 		rows:  row("address", "name"),
 		parse: matches(`^([0-9a-f]+) \(.\) (\S+)$`),
+	},
+	{
+		name: "irq -a", ours: "irq -a", peers: "irq -a",
+		rows: func(o object) []string {
+			var names []string
+			for _, a := range o.list("actions") {
+				names = append(names, a.text("name"))
+			}
+			return []string{o.text("irq") + " " + strings.Join(names, ",") + " " + o.text("affinity")}
+		},
+		parse: matches(`^ *(\d+) (\S+) +(\S+)$`),
+	},
+	{
+		name: "irq -s", ours: "irq -s", peers: "irq -s",
+		rows: func(o object) []string {
+			var names []string
+			for _, a := range o.list("actions") {
+				names = append(names, a.text("name"))
+			}
+			return []string{o.text("irq") + " " + strings.Join(o.words("counts"), " ") + " " + o.text("chip") + "-" + o.text("flow") + " " + strings.Join(names, ",")}
+		},
+		parse: func(lines []string) []string {
+			return each(matches(`^ *(\d+): +(.*)$`)(lines), func(row string) string { return strings.Join(strings.Fields(row), " ") })
+		},
+	},
+	{
+		name: "dev", ours: "dev", peers: "dev",
+		rows: func(o object) []string {
+			if o["kind"] == "block" { // crash shows one disk of a major number
+				return []string{o.text("major", "name") + " *"}
+			}
+			return []string{o.text("major", "name", "cdev", "operations")}
+		},
+		parse: func(lines []string) []string {
+			return each(matches(`^ *(\d+)  +(.*)$`)(lines), func(row string) string {
+				return strings.Join(strings.Fields(strings.Replace(row, "(none)", "- -", 1)), " ")
+			})
+		},
+	},
+	{
+		name: "dev -i", ours: "dev -i", peers: "dev -i",
+		rows:  row("address", "start", "end", "name"),
+		parse: matches(`^([0-9a-f]{16})  0*([0-9a-f]+)-0*([0-9a-f]+)  (.*)$`),
+	},
+	{
+		name: "dev -p", ours: "dev -p", peers: "dev -p",
+		rows: func(o object) []string {
+			if o["kind"] == "bus" {
+				return []string{o.text("address", "name")}
+			}
+			return []string{o.text("address", "name", "class", "id")}
+		},
+		parse: func(lines []string) []string {
+			devices := matches(`^ +([0-9a-f]{16}) (\S+)  ([0-9a-f]{4})  (\S+) `)(lines)
+			return append(devices, matches(`^([0-9a-f]{16}) (\S+)$`)(lines)...)
+		},
 	},
 	{
 		name: "mod", ours: "mod", peers: "mod",
