@@ -41,6 +41,7 @@ var damagedLines = map[string][]string{
 	"foreach":    {"foreach bt", "foreach files", "foreach net -s"},
 	"help":       nil,
 	"irq":        {"irq", "irq -a", "irq -s"},
+	"kmem":       {"kmem -s", "kmem -S", "kmem -i", "kmem -f", "kmem -v", "kmem -z"},
 	"list":       {"list -H modules -o module.list -s module.name,state", "list -h init_task -o task_struct.tasks -s task_struct.comm"},
 	"net":        {"net", "net -a"},
 	"print":      nil,
