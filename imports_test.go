@@ -31,11 +31,12 @@ var arrows = map[string][]string{
 	"kernel/fs":             {"kernel", "vmcore"},
 	"kernel/mm":             {"btfsrc", "kallsyms", "kernel", "vmcore", "vmcore/paging"},
 	"kernel/net":            {"kernel", "kernel/fs", "vmcore"},
+	"kernel/sched":          {"btfsrc", "kernel", "kernel/stack", "vmcore"},
 	"kernel/stack":          {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/expr":             {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/cmds": {
 		"btfsrc", "kallsyms", "kernel", "repl/expr", "vmcore",
-		"kernel/bpf", "kernel/cgroup", "kernel/device", "kernel/fs", "kernel/mm", "kernel/net", "kernel/stack", "vmcore/paging",
+		"kernel/bpf", "kernel/cgroup", "kernel/device", "kernel/fs", "kernel/mm", "kernel/net", "kernel/sched", "kernel/stack", "vmcore/paging",
 	},
 	"repl":     {"kernel", "kernel/mm", "repl/cmds", "repl/expr"},
 	"confirm":  nil, // tests only

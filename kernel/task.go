@@ -84,7 +84,7 @@ func (t Task) follow(member string) (Task, error) {
 	if p, err = p.Deref(); err != nil {
 		return Task{}, err
 	}
-	return p.task()
+	return p.Task()
 }
 
 // MM returns the struct mm_struct of the task's memory; ok is false for a task
@@ -159,7 +159,7 @@ func (t Task) Threads() iter.Seq2[Task, error] {
 		for v, err := range t.value.k.List(a, t.value.typ, "thread_node") {
 			var thread Task
 			if err == nil {
-				thread, err = v.task()
+				thread, err = v.Task()
 			}
 			if !yield(thread, err) {
 				return
@@ -181,7 +181,7 @@ func (t Task) Children() iter.Seq2[Task, error] {
 		for v, err := range t.value.k.List(a, t.value.typ, "sibling") {
 			var child Task
 			if err == nil {
-				child, err = v.task()
+				child, err = v.Task()
 			}
 			if !yield(child, err) {
 				return
@@ -217,8 +217,8 @@ func (e *TaskError) Hint() string { return "ps lists the tasks" }
 // maxPID is above every PID (PID_MAX_LIMIT, include/linux/threads.h).
 const maxPID = 4 << 20
 
-// task reads what is asked of every task of a struct task_struct.
-func (v Value) task() (Task, error) {
+// Task returns the task whose struct task_struct v is.
+func (v Value) Task() (Task, error) {
 	t := Task{Addr: v.addr, value: v}
 	broken := func(msg string, err error) (Task, error) { return Task{}, &TaskError{v.addr, msg, err} }
 	pid, err := v.UintAt("pid")
@@ -251,7 +251,7 @@ func (k *Kernel) TaskAt(a vmcore.Addr) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	t, err := k.At(a, typ).task()
+	t, err := k.At(a, typ).Task()
 	if err != nil {
 		return Task{}, err
 	}
@@ -334,7 +334,7 @@ func (k *Kernel) ofRunQueue(cpu int, member string) (Task, error) {
 	if p, err = p.Deref(); err != nil {
 		return Task{}, fmt.Errorf("run queue of CPU %d: %w", cpu, err)
 	}
-	return p.task()
+	return p.Task()
 }
 
 // RunQueue returns the struct rq of a CPU (kernel/sched/sched.h).

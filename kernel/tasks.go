@@ -188,7 +188,7 @@ func (w *pidWalk) task(e Entry) (Task, error) {
 	if node == 0 {
 		return Task{}, nil
 	}
-	t, err := w.k.At(node-w.links, w.typ).task()
+	t, err := w.k.At(node-w.links, w.typ).Task()
 	switch {
 	case err != nil:
 		return Task{}, fmt.Errorf("PID %d: %w", e.Index, err)
@@ -215,7 +215,7 @@ func (k *Kernel) listedTasks() iter.Seq2[Task, error] {
 		for v, err := range k.List(a, first.typ, "tasks") {
 			var leader Task
 			if err == nil {
-				leader, err = v.task()
+				leader, err = v.Task()
 			}
 			if err != nil {
 				err = fmt.Errorf("list processes: %w", err)

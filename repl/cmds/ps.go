@@ -326,11 +326,7 @@ func (v *psView) byLastRun(ctx context.Context, tasks []kernel.Task) error {
 
 // lastRun reads when a task last began to run. clocks remembers those of CPUs.
 func (v *psView) lastRun(t kernel.Task, clocks map[int]uint64) (lastRun, error) {
-	when := "sched_info.last_arrival"
-	if !t.Value().Has(when) { // without CONFIG_SCHED_INFO, when the scheduler last looked at it
-		when = "se.exec_start"
-	}
-	at, err := t.Value().UintAt(when)
+	at, err := lastArrival(t)
 	if err != nil {
 		return lastRun{}, err
 	}
@@ -348,6 +344,16 @@ func (v *psView) lastRun(t kernel.Task, clocks map[int]uint64) (lastRun, error) 
 		}
 	}
 	return lastRun{t, cpu, at, time.Duration(clocks[cpu] - at)}, nil
+}
+
+// lastArrival returns the scheduler's clock when a task last began to run, or,
+// without CONFIG_SCHED_INFO, when the scheduler last looked at it.
+func lastArrival(t kernel.Task) (uint64, error) {
+	when := "sched_info.last_arrival"
+	if !t.Value().Has(when) {
+		when = "se.exec_start"
+	}
+	return t.Value().UintAt(when)
 }
 
 // runs writes tasks with when they last ran.
