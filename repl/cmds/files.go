@@ -7,7 +7,6 @@ import (
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/kernel/fs"
-	"github.com/kdbg/kdbg/vmcore"
 )
 
 func init() {
@@ -46,19 +45,19 @@ func runFiles(ctx context.Context, env *Env, args string) error {
 	if opts.has('p') {
 		return env.showInodePages(ctx, opts.value('p'))
 	}
-	show := fileList{env: env, pages: opts.has('c'), reference: opts.value('R')}
-	if a, err := env.address(ctx, show.reference); err == nil && show.reference != "" {
-		show.address = a
+	show := fileList{env: env, pages: opts.has('c'), all: !opts.has('R')}
+	if opts.has('R') {
+		show.want = env.wantedFile(ctx, opts.value('R'))
 	}
 	return env.eachTask(ctx, words, show.task)
 }
 
 // fileList is how files shows those of a task.
 type fileList struct {
-	env       *Env
-	pages     bool        // show how many are in memory, not where the objects are
-	reference string      // a path that is looked for; "" for all
-	address   vmcore.Addr // that is looked for; 0 if reference is no address
+	env   *Env
+	pages bool // show how many are in memory, not where the objects are
+	all   bool
+	want  fs.Wanted // if not all are
 }
 
 // fileObject is an open file in JSON.
@@ -74,12 +73,6 @@ type fileObject struct {
 	Pages  *uint64 `json:"pages,omitempty"`
 }
 
-// wants reports whether a file is looked for.
-func (l *fileList) wants(f fs.File) bool {
-	return l.reference == "" || f.Name == l.reference ||
-		l.address != 0 && (l.address == f.Addr || l.address == f.Dentry || l.address == f.Inode)
-}
-
 // task shows the files of one task.
 func (l *fileList) task(t kernel.Task) error {
 	env := l.env
@@ -92,11 +85,11 @@ func (l *fileList) task(t kernel.Task) error {
 	for f, err := range fs.Files(t.Value()) {
 		if err != nil {
 			problem(err)
-		} else if l.wants(f) {
+		} else if l.all || l.want.Is(f) {
 			files = append(files, f)
 		}
 	}
-	if l.reference != "" && len(files) == 0 && !l.wants(dirs.Root) && !l.wants(dirs.Current) {
+	if !l.all && len(files) == 0 && !l.want.Is(dirs.Root) && !l.want.Is(dirs.Current) {
 		return nil
 	}
 	if env.JSON {
