@@ -93,3 +93,22 @@ func (k *Kernel) clock(member string) (int64, error) {
 	}
 	return int64(n), err
 }
+
+// HZ returns how often a second the kernel's clock ticks, by the length of a
+// jiffy that it gave the clock of last resort (kernel/time/jiffies.c).
+func (k *Kernel) HZ() (uint64, error) {
+	clock, err := k.ObjectOf("clocksource_jiffies", "clocksource")
+	if err != nil {
+		return 0, err
+	}
+	r := Reader{Value: clock}
+	mult, shift := r.Uint("mult"), r.Uint("shift")
+	if r.Err == nil && mult>>shift == 0 {
+		r.Err = fmt.Errorf("clocksource_jiffies is damaged: a tick of %d>>%d ns", mult, shift)
+	}
+	if r.Err != nil {
+		return 0, r.Err
+	}
+	tick := mult >> shift
+	return (uint64(time.Second) + tick/2) / tick, nil
+}

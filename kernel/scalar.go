@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -279,6 +280,21 @@ func typeWord(t btf.Type, v Value) string {
 		return "a value with no type"
 	}
 	return v.TypeName()
+}
+
+// Enumerator returns the name of the enumerator that an enumeration's value has,
+// or the number where none has it.
+func (v Value) Enumerator() string {
+	u, err := v.Uint()
+	if err != nil {
+		return "<" + ErrorKind(err) + ">"
+	}
+	if t, ok := btfsrc.Strip(v.typ).(*btf.Enum); ok {
+		if name := enumerator(t, u, v); name != "" {
+			return name
+		}
+	}
+	return strconv.FormatUint(u, 10)
 }
 
 // isSigned reports whether numbers of type t are signed.

@@ -10,8 +10,6 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/cilium/ebpf/btf"
-
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/vmcore"
 )
@@ -141,17 +139,11 @@ func readMap(id uint64, v kernel.Value) (Map, error) {
 }
 
 // enumerator returns the name of an enumerator without what all names of its
-// type begin with, or its digits.
+// type begin with.
 func enumerator(r *kernel.Reader, prefix, member string) string {
-	u := r.Uint(member)
-	if v, err := r.Path(member); err == nil {
-		if enum, ok := v.Type().(*btf.Enum); ok {
-			for _, e := range enum.Values {
-				if e.Value == u {
-					return strings.TrimPrefix(e.Name, prefix)
-				}
-			}
-		}
+	v, err := r.Path(member)
+	if err != nil {
+		return "<" + kernel.ErrorKind(err) + ">"
 	}
-	return fmt.Sprint(u)
+	return strings.TrimPrefix(v.Enumerator(), prefix)
 }
