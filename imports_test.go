@@ -24,7 +24,8 @@ var arrows = map[string][]string{
 	"kallsyms":              {"vmcore"},
 	"kallsyms/kallsymstest": {"kallsyms", "vmcore"},
 	"btfsrc":                {"vmcore"},
-	"kernel":                {"btfsrc", "kallsyms", "vmcore", "vmcore/paging"},
+	"btfsrc/vartypes":       {"btfsrc", "kallsyms", "vmcore"},
+	"kernel":                {"btfsrc", "btfsrc/vartypes", "kallsyms", "vmcore", "vmcore/paging"},
 	"kernel/bpf":            {"kernel", "vmcore"},
 	"kernel/cgroup":         {"btfsrc", "kernel", "vmcore"},
 	"kernel/device":         {"kernel", "vmcore"},
@@ -34,6 +35,9 @@ var arrows = map[string][]string{
 	"kernel/sched":          {"btfsrc", "kernel", "kernel/stack", "vmcore"},
 	"kernel/stack":          {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/expr":             {"btfsrc", "kallsyms", "kernel", "vmcore"},
+	"btfsrc/vartypes/generate": {
+		"btfsrc", "btfsrc/vartypes", "kallsyms", "vmcore",
+	},
 	"repl/cmds": {
 		"btfsrc", "kallsyms", "kernel", "repl/expr", "vmcore",
 		"kernel/bpf", "kernel/cgroup", "kernel/device", "kernel/fs", "kernel/mm", "kernel/net", "kernel/sched", "kernel/stack", "vmcore/paging",

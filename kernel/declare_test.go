@@ -13,7 +13,7 @@ import (
 // TestDeclare declares variables of a stock kernel, whose BTF has per-CPU
 // variables only.
 func TestDeclare(t *testing.T) {
-	k := openDump(t, "debian-6.12-amd64")
+	k := openUntyped(t, "debian-6.12-amd64")
 	list, err := k.Struct("list_head")
 	if err != nil {
 		t.Fatal(err)

@@ -125,9 +125,10 @@ func (e *AmbiguousError) Hint() string {
 
 // UntypedError says that a symbol is known and its type is not.
 type UntypedError struct {
-	Symbol kallsyms.Symbol
-	Alias  string // another name of the same address that has a type; may be empty
-	Err    error  // why the kernel has no types at all; nil where it has some
+	Symbol     kallsyms.Symbol
+	Alias      string   // another name of the same address that has a type; may be empty
+	Candidates []string // types that it has in other kernels, and which this one does not decide among
+	Err        error    // why the kernel has no types at all; nil where it has some
 }
 
 func (e *UntypedError) Error() string {

@@ -19,6 +19,8 @@ import (
 // a table of well-known variables.
 type VarTyper interface {
 	VarType(s kallsyms.Symbol) (t btf.Type, src btfsrc.Source, ok bool)
+	// Candidates returns the types among which VarType could not choose.
+	Candidates(s kallsyms.Symbol) []btf.Type
 }
 
 // Lookup returns the symbols of a name: the kernel's own, or, where it has none,
@@ -127,7 +129,7 @@ func (k *Kernel) vars(name string, syms []kallsyms.Symbol) []btfsrc.Var {
 func (k *Kernel) variable(s kallsyms.Symbol, vars []btfsrc.Var) (Value, error) {
 	t, src, ok := k.symbolType(s, vars)
 	if !ok {
-		return Value{}, &UntypedError{Symbol: s, Alias: k.typedAlias(s), Err: k.missing(partTypes)}
+		return Value{}, &UntypedError{Symbol: s, Alias: k.typedAlias(s), Candidates: k.candidates(s), Err: k.missing(partTypes)}
 	}
 	return k.at(s, t, src), nil
 }
@@ -144,6 +146,19 @@ func (k *Kernel) at(s kallsyms.Symbol, t btf.Type, src btfsrc.Source) Value {
 	v.source = src
 	v.percpu = s.Class == kallsyms.PerCPU
 	return v
+}
+
+// candidates returns the types that a symbol may have.
+func (k *Kernel) candidates(s kallsyms.Symbol) []string {
+	var names []string
+	for _, typer := range k.typers {
+		for _, t := range typer.Candidates(s) {
+			if name := btfsrc.TypeName(t); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // typedAlias returns another name of a symbol's address that has a type, as

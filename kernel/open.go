@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/kdbg/kdbg/btfsrc"
+	"github.com/kdbg/kdbg/btfsrc/vartypes"
 	"github.com/kdbg/kdbg/kallsyms"
 	"github.com/kdbg/kdbg/vmcore"
 	"github.com/kdbg/kdbg/vmcore/paging"
@@ -13,11 +14,11 @@ import (
 
 // Options says what to open.
 type Options struct {
-	Files      []string   // the dump, or the files of a split set
-	VMCOREINFO []byte     // text to use in place of the dump's own; nil: the dump's
-	BTF        []string   // files with more types: raw BTF or ELF files with a .BTF section
-	BTFPath    []string   // folders to look in for such files, see [Kernel.BTFFiles]; see also [DefaultBTFPath]
-	Typers     []VarTyper // for variables that no BTF describes
+	Files      []string // the dump, or the files of a split set
+	VMCOREINFO []byte   // text to use in place of the dump's own; nil: the dump's
+	BTF        []string // files with more types: raw BTF or ELF files with a .BTF section
+	BTFPath    []string // folders to look in for such files, see [Kernel.BTFFiles]; see also [DefaultBTFPath]
+	NoTable    bool     // leave variables untyped that no BTF describes, see package vartypes
 }
 
 // The parts of a kernel that may be missing.
@@ -46,12 +47,15 @@ func Open(ctx context.Context, o Options) (*Kernel, error) {
 
 // FromDump finds the kernel in an open dump, which [Kernel.Close] closes.
 func FromDump(ctx context.Context, dump *vmcore.Dump, o Options) (*Kernel, error) {
-	f := finder{dump: dump, Config: Config{Arch: dump.Arch(), Phys: dump, Info: dump.Info(), Typers: o.Typers}}
+	f := finder{dump: dump, Config: Config{Arch: dump.Arch(), Phys: dump, Info: dump.Info()}}
 	if err := f.find(ctx); err != nil {
 		return nil, err
 	}
 	k := New(f.Config)
 	k.dump, k.names, k.space, k.problems = dump, o.Files, f.space, f.problems
+	if !o.NoTable {
+		k.typers = append(k.typers, vartypes.New(k.types, k.mem, k.info.BuildID()))
+	}
 	for _, name := range o.BTF {
 		if err := k.AddBTF(name); err != nil {
 			return nil, err

@@ -18,7 +18,14 @@ var update = flag.Bool("update", false, "rewrite the transcripts with what is pr
 // openDump opens one of the dumps of the repository.
 func openDump(t testing.TB, name string) *kernel.Kernel {
 	t.Helper()
-	k, err := kernel.Open(t.Context(), kernel.Options{Files: []string{"../testdata/dumps/" + name + ".kdump"}})
+	return open(t, kernel.Options{Files: []string{dumpFile(name)}})
+}
+
+func dumpFile(name string) string { return "../testdata/dumps/" + name + ".kdump" }
+
+func open(t testing.TB, o kernel.Options) *kernel.Kernel {
+	t.Helper()
+	k, err := kernel.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,14 +36,19 @@ func openDump(t testing.TB, name string) *kernel.Kernel {
 // TestTranscripts runs the sessions in testdata/DUMP/*.kdbg. A line is a command,
 // and the lines behind it that begin with a tab are what it prints, errors
 // included. Blank lines and comments may stand anywhere. Files named *_json.kdbg
-// are sessions in JSON.
+// are sessions in JSON, those named *_untyped* without the table of variables.
 func TestTranscripts(t *testing.T) {
 	for _, dir := range glob(t, "testdata/*-*") {
 		dump := filepath.Base(dir)
 		t.Run(dump, func(t *testing.T) {
 			k := openDump(t, dump)
+			untyped := open(t, kernel.Options{Files: []string{dumpFile(dump)}, NoTable: true})
 			for _, file := range glob(t, dir+"/*.kdbg") {
 				t.Run(strings.TrimSuffix(filepath.Base(file), ".kdbg"), func(t *testing.T) {
+					k := k
+					if strings.Contains(filepath.Base(file), "_untyped") {
+						k = untyped
+					}
 					testTranscript(t, k, file)
 				})
 			}

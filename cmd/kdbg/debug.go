@@ -23,6 +23,7 @@ type options struct {
 	btf        []string
 	btfPath    []string
 	declare    []string
+	noTable    bool
 	json       bool
 	color      string
 	commands   []string
@@ -38,6 +39,7 @@ func (o *options) openFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.btf, "btf", nil, "take types from `FILE` too, raw BTF or ELF (repeatable)")
 	f.StringArrayVar(&o.btfPath, "btf-path", nil, "look for such files in `FOLDER` too, by the kernel's release; also $KDBG_BTF_PATH (repeatable)")
 	f.StringArrayVar(&o.declare, "declare", nil, "read C declarations of variables from `FILE` (repeatable)")
+	f.BoolVar(&o.noTable, "no-table", false, "do not take types of variables from the table that kdbg carries")
 	f.BoolVar(&o.json, "json", false, "write one JSON object per line")
 	f.StringVar(&o.color, "color", "auto", "colour what is shown: auto, always or never")
 	f.StringArrayVar(&o.settings, "set", nil, "change a setting, `NAME=VALUE`, as the command set does (repeatable)")
@@ -78,7 +80,7 @@ func (o *options) debug(cmd *cobra.Command, files []string) error {
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt)
 		defer stop()
 	}
-	k, err := kernel.Open(ctx, kernel.Options{Files: files, VMCOREINFO: text, BTF: o.btf, BTFPath: o.searchPath()})
+	k, err := kernel.Open(ctx, kernel.Options{Files: files, VMCOREINFO: text, BTF: o.btf, BTFPath: o.searchPath(), NoTable: o.noTable})
 	if err != nil {
 		return err
 	}
