@@ -62,6 +62,9 @@ func completeExpr(env *Env, args string) (int, []string) {
 		return start, withPrefix(env.memberNames(strings.TrimSuffix(before, "->")), prefix)
 	case strings.HasSuffix(before, ".") && !strings.HasSuffix(before, ".."):
 		return start, withPrefix(env.memberNames(strings.TrimSuffix(before, ".")), prefix)
+	case strings.LastIndexByte(before, '{') > strings.LastIndexByte(before, '}'): // init_task.{pid,comm
+		object := strings.TrimRight(before[:strings.LastIndexByte(before, '{')], " .->")
+		return start, withPrefix(env.memberNames(object), prefix)
 	case strings.HasSuffix(before, "$"):
 		return start, withPrefix(slices.Sorted(maps.Keys(env.Scope.vars)), prefix)
 	}

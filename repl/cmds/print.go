@@ -3,7 +3,6 @@ package cmds
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/vmcore"
@@ -33,7 +32,9 @@ one before it.
     print name#2                      the second of the variables of one name
     print $t = &init_task             keeps a value as $t
 
-/FORMAT is a letter, as in gdb:
+    print init_task.{pid,comm,se.vruntime}    some members of a structure
+
+/FORMAT is a number of levels of structures to show, a letter, as in gdb, or both:
 
     x  hexadecimal       d  signed decimal     u  unsigned decimal
     o  octal             t  binary             c  characters
@@ -52,20 +53,14 @@ written, missing from the file, or unmapped.`,
 }
 
 func runPrint(ctx context.Context, env *Env, args string) error {
-	letters, src := SplitFormat(args)
-	var format byte
-	if letters != "" {
-		if len(letters) != 1 || !strings.Contains(valueFormats, letters) {
-			return usage("print", "no format /%s", letters)
-		}
-		format = letters[0]
+	spec, object, err := parsePrint(args)
+	if err != nil {
+		return err
 	}
-	if src == "" {
-		return usage("print", "print needs an expression")
-	}
-	values, err := env.evalAll(ctx, src)
+	_, src := SplitFormat(args)
+	values, err := env.evalAll(ctx, object)
 	for _, v := range values {
-		if printErr := env.printValue(src, v, format); err == nil {
+		if printErr := env.printValue(ctx, src, v, spec); err == nil {
 			err = printErr
 		}
 	}
@@ -78,14 +73,21 @@ func runPrint(ctx context.Context, env *Env, args string) error {
 }
 
 // printValue writes one value, and keeps it in the history if it could be read.
-func (e *Env) printValue(src string, v cpuValue, format byte) error {
+func (e *Env) printValue(ctx context.Context, src string, v cpuValue, spec printSpec) error {
 	if err := e.unreadable(v.Value); err != nil {
+		return err
+	}
+	members, err := e.membersOf(ctx, v.Value, spec.members)
+	if err != nil {
 		return err
 	}
 	number := e.Scope.remember(v.Value)
 	if e.JSON {
 		o := object(src, v)
 		o.Value = v.AppendJSON(nil)
+		if spec.members != nil {
+			o.Value = membersJSON(members, spec.members)
+		}
 		return e.Object(o)
 	}
 	if v.cpu != nil {
@@ -96,7 +98,11 @@ func (e *Env) printValue(src string, v cpuValue, format byte) error {
 	if err := e.Printf("$%d = ", number); err != nil {
 		return err
 	}
-	if err := v.Format(e.Out, e.Settings.formatOptions(format)); err != nil {
+	if spec.members != nil {
+		if err := e.printMembers(members, spec); err != nil {
+			return err
+		}
+	} else if err := v.Format(e.Out, e.formatOptions(spec)); err != nil {
 		return err
 	}
 	return e.Printf("\n")
