@@ -25,6 +25,9 @@ type FormatOptions struct {
 	MaxElements int
 	// NoSymbols leaves out <symbol+0x10> and the strings behind pointers.
 	NoSymbols bool
+	// Hex writes integers in hexadecimal where no Format is given; characters,
+	// strings, enumerators and pointers stay what they are.
+	Hex bool
 }
 
 const (

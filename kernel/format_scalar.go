@@ -72,9 +72,12 @@ func (f *formatter) byType(v Value, u uint64, signed int64) {
 }
 
 func (f *formatter) number(v Value, u uint64, signed int64) {
-	if isSigned(v.typ) {
+	switch {
+	case f.Hex:
+		f.printf("%#x", u)
+	case isSigned(v.typ):
 		f.out = strconv.AppendInt(f.out, signed, 10)
-	} else {
+	default:
 		f.out = strconv.AppendUint(f.out, u, 10)
 	}
 }

@@ -45,14 +45,46 @@ func (k *Kernel) RBTree(root vmcore.Addr, t btf.Type, member string) iter.Seq2[V
 			yield(Value{}, err)
 			return
 		}
-		w := rbWalk{k: k, root: root, yield: func(node vmcore.Addr) bool { return yield(k.At(node-offset, t), nil) }}
-		w.fail = func(at vmcore.Addr, msg string, err error) bool {
-			return yield(Value{}, &TreeError{What: "rbtree", Root: root, At: at, Msg: msg, Err: err})
+		for node, err := range k.RBNodes(root, false) {
+			v := Value{}
+			if err == nil {
+				v = k.At(node.Addr-offset, t)
+			}
+			if !yield(v, err) {
+				return
+			}
 		}
+	}
+}
+
+// RBNode is a node of a red-black tree.
+type RBNode struct {
+	Addr vmcore.Addr
+	Path string // from the root: l and r for each turn
+}
+
+// RBNodes returns the nodes of the red-black tree at address root: in order, or,
+// top down, each node before those below it. Errors are those of [Kernel.RBTree].
+func (k *Kernel) RBNodes(root vmcore.Addr, topDown bool) iter.Seq2[RBNode, error] {
+	return func(yield func(RBNode, error) bool) {
+		w := rbWalk{k: k, root: root, topDown: topDown, yield: yield}
 		if top, err := k.Pointer(root); err != nil {
 			w.fail(root, "its root cannot be read", err)
 		} else {
-			w.visit(top, 0, 0)
+			w.visit(top, 0)
+		}
+	}
+}
+
+// RBNodesBelow returns a node of a red-black tree and those below it, as
+// [Kernel.RBNodes] does.
+func (k *Kernel) RBNodesBelow(node vmcore.Addr, topDown bool) iter.Seq2[RBNode, error] {
+	return func(yield func(RBNode, error) bool) {
+		w := rbWalk{k: k, root: node, topDown: topDown, yield: yield}
+		if up, err := k.Pointer(node); err != nil {
+			w.fail(node, "it cannot be read", err)
+		} else {
+			w.visit(node, up&^3)
 		}
 	}
 }
@@ -60,16 +92,21 @@ func (k *Kernel) RBTree(root vmcore.Addr, t btf.Type, member string) iter.Seq2[V
 // rbWalk is a walk over a red-black tree. That every node has one parent, and two
 // different children, bounds it.
 type rbWalk struct {
-	k     *Kernel
-	root  vmcore.Addr
-	yield func(node vmcore.Addr) bool
-	fail  func(at vmcore.Addr, msg string, err error) bool
+	k       *Kernel
+	root    vmcore.Addr
+	topDown bool
+	path    []byte // to the node that is visited
+	yield   func(RBNode, error) bool
+}
+
+func (w *rbWalk) fail(at vmcore.Addr, msg string, err error) bool {
+	return w.yield(RBNode{}, &TreeError{What: "rbtree", Root: w.root, At: at, Msg: msg, Err: err})
 }
 
 // visit walks over what is below a node, and reports whether to go on.
 // struct rb_node is three words: the parent, of which the low bits are the
 // colour, the right child, the left child.
-func (w *rbWalk) visit(node, parent vmcore.Addr, depth int) bool {
+func (w *rbWalk) visit(node, parent vmcore.Addr) bool {
 	if node == 0 {
 		return true
 	}
@@ -82,10 +119,21 @@ func (w *rbWalk) visit(node, parent vmcore.Addr, depth int) bool {
 	switch {
 	case up != parent:
 		return w.fail(node, fmt.Sprintf("its parent is %v, not %v", up, parent), nil)
-	case depth == maxRBDepth:
-		return w.fail(node, fmt.Sprintf("it is below %d others", depth), nil)
+	case len(w.path) == maxRBDepth:
+		return w.fail(node, fmt.Sprintf("it is below %d others", len(w.path)), nil)
 	case left != 0 && left == right:
 		return w.fail(node, "its two children are one", nil)
 	}
-	return w.visit(left, node, depth+1) && w.yield(node) && w.visit(right, node, depth+1)
+	here := RBNode{node, string(w.path)}
+	if w.topDown {
+		return w.yield(here, nil) && w.turn('l', left, node) && w.turn('r', right, node)
+	}
+	return w.turn('l', left, node) && w.yield(here, nil) && w.turn('r', right, node)
+}
+
+// turn visits a child.
+func (w *rbWalk) turn(way byte, child, parent vmcore.Addr) bool {
+	w.path = append(w.path, way)
+	defer func() { w.path = w.path[:len(w.path)-1] }()
+	return w.visit(child, parent)
 }

@@ -70,6 +70,20 @@ func (k *Kernel) XArray(a vmcore.Addr) iter.Seq2[Entry, error] {
 	}
 }
 
+// XArrayBelow returns the entries below a node of an xarray or radix tree, as
+// [Kernel.XArray] does; indexes count from the node's first.
+func (k *Kernel) XArrayBelow(node vmcore.Addr) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		x, err := k.xarray()
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		x.root = node
+		x.visit(node, 0, 0, -1, 0, yield)
+	}
+}
+
 // xarray finds the layout of the kernel's arrays.
 func (k *Kernel) xarray() (*xarray, error) {
 	var first error

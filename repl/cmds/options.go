@@ -17,40 +17,15 @@ func (f flags) value(letter byte) string { return f[letter] }
 // option may come more than once; its last value counts.
 func options(command, args, spec string) (flags, []string, error) {
 	rest, err := words(args)
+	opts := make(flags)
+	for err == nil && len(rest) > 0 && isOption(rest[0]) {
+		if rest[0] == "--" {
+			return opts, rest[1:], nil
+		}
+		rest, err = take(command, rest, spec, func(letter byte, value string) { opts[letter] = value })
+	}
 	if err != nil {
 		return nil, nil, err
-	}
-	return takeOptions(command, rest, spec)
-}
-
-// takeOptions takes the options off the beginning of a list of words.
-func takeOptions(command string, rest []string, spec string) (flags, []string, error) {
-	opts := make(flags)
-	for len(rest) > 0 && len(rest[0]) > 1 && rest[0][0] == '-' {
-		word := rest[0][1:]
-		rest = rest[1:]
-		if word == "-" {
-			break
-		}
-		for len(word) > 0 {
-			letter := word[0]
-			word = word[1:]
-			at := strings.IndexByte(spec, letter)
-			if at < 0 || letter == ':' {
-				return nil, nil, usage(command, "%s has no option -%c", command, letter)
-			}
-			if at+1 == len(spec) || spec[at+1] != ':' {
-				opts[letter] = ""
-				continue
-			}
-			if word == "" {
-				if len(rest) == 0 {
-					return nil, nil, usage(command, "-%c wants a value", letter)
-				}
-				word, rest = rest[0], rest[1:]
-			}
-			opts[letter], word = word, ""
-		}
 	}
 	return opts, rest, nil
 }
@@ -59,24 +34,50 @@ func takeOptions(command string, rest []string, spec string) (flags, []string, e
 // as crash allows: struct task_struct.pid init_task -x. A negative number is no
 // option. The values of an option that comes more than once are joined by commas.
 func scattered(command, args, spec string) (flags, []string, error) {
-	all := make(flags)
+	rest, err := words(args)
+	opts := make(flags)
+	join := func(letter byte, value string) {
+		if before := opts[letter]; before != "" {
+			value = before + "," + value
+		}
+		opts[letter] = value
+	}
 	var others []string
-	left, err := words(args)
-	for len(left) > 0 && err == nil {
-		if word := left[0]; len(word) < 2 || word[0] != '-' || word[1] >= '0' && word[1] <= '9' {
-			others, left = append(others, word), left[1:]
+	for err == nil && len(rest) > 0 {
+		if !isOption(rest[0]) || rest[0][1] >= '0' && rest[0][1] <= '9' {
+			others, rest = append(others, rest[0]), rest[1:]
 			continue
 		}
-		var opts flags
-		if opts, left, err = takeOptions(command, left, spec); err != nil {
-			return nil, nil, err
-		}
-		for letter, value := range opts {
-			if before := all[letter]; before != "" {
-				value = before + "," + value
-			}
-			all[letter] = value
-		}
+		rest, err = take(command, rest, spec, join)
 	}
-	return all, others, err
+	return opts, others, err
+}
+
+func isOption(word string) bool { return len(word) > 1 && word[0] == '-' }
+
+// take takes the options of the first word, with the value that may be the second
+// word, and returns the words behind them.
+func take(command string, list []string, spec string, put func(letter byte, value string)) ([]string, error) {
+	word, rest := list[0][1:], list[1:]
+	for len(word) > 0 {
+		letter := word[0]
+		word = word[1:]
+		at := strings.IndexByte(spec, letter)
+		if at < 0 || letter == ':' {
+			return nil, usage(command, "%s has no option -%c", command, letter)
+		}
+		if at+1 == len(spec) || spec[at+1] != ':' {
+			put(letter, "")
+			continue
+		}
+		if word == "" {
+			if len(rest) == 0 {
+				return nil, usage(command, "-%c wants a value", letter)
+			}
+			word, rest = rest[0], rest[1:]
+		}
+		put(letter, word)
+		word = ""
+	}
+	return rest, nil
 }

@@ -97,7 +97,7 @@ func runStruct(ctx context.Context, env *Env, command, args string) error {
 	if len(rest) == 0 || len(rest) > 3 {
 		return usage(command, "%s wants a name, and perhaps an address and a count", command)
 	}
-	v := &structView{opts: opts, showing: showing{env: env, format: radixOf(opts), follow: opts.has('p')}}
+	v := &structView{opts: opts, showing: showing{env: env, radix: radixOf(opts), follow: opts.has('p')}}
 	if v.spec, err = env.structSpec(rest[0]); err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func runStruct(ctx context.Context, env *Env, command, args string) error {
 	return nil
 }
 
-// radixOf returns the format letter of the options -x and -d.
+// radixOf returns the letter of the options -x and -d that was given, or 0.
 func radixOf(opts flags) byte {
 	switch {
 	case opts.has('x'):

@@ -156,14 +156,18 @@ func (e *Env) fieldOffset(command, word string) (vmcore.Addr, error) {
 type showing struct {
 	env    *Env
 	spec   structSpec
-	format byte // x, d or 0
+	radix  byte // x for hexadecimal, d for decimal, 0 as the settings say
 	follow bool // what pointers point to, too
 }
 
 // value shows a structure: all of it, or its members on lines of their own.
 func (s *showing) value(v cpuValue) error {
 	if s.env.JSON {
-		return s.object(v)
+		o, err := s.object(v)
+		if err != nil {
+			return err
+		}
+		return s.env.Object(o)
 	}
 	if len(s.spec.paths) == 0 {
 		text, err := s.text(v.Value)
@@ -224,23 +228,27 @@ func (s *showing) text(v kernel.Value) (string, error) {
 	if err := s.env.unreadable(v); err != nil {
 		return "", err
 	}
+	opts := s.env.Settings.formatOptions(0)
+	if s.radix != 0 {
+		opts.Format, opts.Hex = 0, s.radix == 'x'
+	}
 	var b bytes.Buffer
-	err := v.Format(&b, s.env.Settings.formatOptions(s.format))
+	err := v.Format(&b, opts)
 	return b.String(), err
 }
 
 // indent puts blanks in front of each line but the first.
 func indent(text, blanks string) string { return strings.ReplaceAll(text, "\n", "\n"+blanks) }
 
-// object writes a structure in JSON. Of chosen members, value has those, by path.
-func (s *showing) object(v cpuValue) error {
+// object is a structure in JSON. Of chosen members, value has those, by path.
+func (s *showing) object(v cpuValue) (ValueObject, error) {
 	o := object(s.spec.name, v)
 	if len(s.spec.paths) == 0 {
 		if err := s.env.unreadable(v.Value); err != nil {
-			return err
+			return o, err
 		}
 		o.Value = v.AppendJSON(nil)
-		return s.env.Object(o)
+		return o, nil
 	}
 	b := []byte{'{'}
 	for i, path := range s.spec.paths {
@@ -255,7 +263,7 @@ func (s *showing) object(v cpuValue) error {
 		b = m.AppendJSON(b)
 	}
 	o.Value = append(b, '}')
-	return s.env.Object(o)
+	return o, nil
 }
 
 // place is where an object is, and on which CPU if it is per-CPU.
