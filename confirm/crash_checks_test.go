@@ -1,6 +1,7 @@
 package confirm
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -165,6 +166,80 @@ var crashChecks = []check{
 			devices := matches(`^ +([0-9a-f]{16}) (\S+)  ([0-9a-f]{4})  (\S+) `)(lines)
 			return append(devices, matches(`^([0-9a-f]{16}) (\S+)$`)(lines)...)
 		},
+	},
+	{
+		name: "kmem -s", ours: "kmem -s", peers: "kmem -s",
+		rows: func(o object) []string { // the size in KiB, as crash has it
+			size, _ := o["slab_size"].(json.Number).Int64()
+			return []string{o.text("address", "object_size", "allocated", "total", "slabs") + fmt.Sprintf(" %dk ", size>>10) + o.text("name")}
+		},
+		parse: matches(`^([0-9a-f]{16}) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+k)  (.*)$`),
+	},
+	{
+		name: "kmem -v", ours: "kmem -v", peers: "kmem -v",
+		rows:  row("vmap_area", "vm_struct", "start", "end", "size"),
+		parse: matches(`^([0-9a-f]{16})  ([0-9a-f]+) +([0-9a-f]{16}) - ([0-9a-f]{16}) +(\d+)$`),
+	},
+	{
+		name: "kmem -V", ours: "kmem -V", peers: "kmem -V",
+		rows:  row("name", "value"),
+		parse: matches(`^ *([A-Z][A-Z0-9_]+): (\d+)$`),
+	},
+	{
+		name: "kmem -i", ours: "kmem -i", peers: "kmem -i",
+		rows: func(o object) []string {
+			var rows []string
+			o["total_huge"], o["total_swap"] = o["huge_total"], o["swap_total"]
+			for _, name := range []string{"total", "free", "used", "buffers", "cached", "slab", "total_huge", "huge_free", "total_swap", "swap_used", "swap_free", "commit_limit", "committed"} {
+				rows = append(rows, name+" "+o.text(name))
+			}
+			return rows
+		},
+		parse: func(lines []string) []string {
+			return each(matches(`^ *([A-Z][A-Z ]*[A-Z]) +(\d+) .*$`)(lines), func(row string) string {
+				at := strings.LastIndexByte(row, ' ')
+				name := strings.ReplaceAll(strings.TrimSuffix(strings.ToLower(row[:at]), " mem"), " ", "_")
+				return name + row[at:]
+			})
+		},
+	},
+	{
+		name: "kmem -z", ours: "kmem -z", peers: "kmem -z",
+		rows: func(o object) []string {
+			rows := []string{o.text("node", "zone", "address", "name")}
+			if o.text("size") != "0" {
+				rows = append(rows, o.text("address", "size", "present", "min", "low", "high"))
+			}
+			return rows
+		},
+		parse: func(lines []string) []string {
+			zone := regexp.MustCompile(`^NODE: (\d+)  ZONE: (\d+)  ADDR: (\S+)  NAME: "(.*)"$`)
+			size := regexp.MustCompile(`^  SIZE: (\d+) +(?:PRESENT: (\d+) +)?MIN/LOW/HIGH: (\d+)/(\d+)/(\d+)$`)
+			var rows []string
+			address := ""
+			for _, line := range lines {
+				if m := zone.FindStringSubmatch(line); m != nil {
+					address = m[3]
+					rows = append(rows, strings.Join(m[1:], " "))
+				} else if m := size.FindStringSubmatch(line); m != nil {
+					if m[2] == "" {
+						m[2] = m[1] // all of it
+					}
+					rows = append(rows, address+" "+strings.Join(m[1:], " "))
+				}
+			}
+			return rows
+		},
+	},
+	{
+		name: "kmem -o", ours: "kmem -o", peers: "kmem -o",
+		rows:  row("cpu", "address"),
+		parse: matches(`^  CPU (\d+): ([0-9a-f]{16})$`),
+	},
+	{
+		name: "kmem -h", ours: "kmem -h", peers: "kmem -h",
+		rows:  row("address", "free", "total", "name"),
+		parse: matches(`^([0-9a-f]{16}) +\S+ +(\d+) +(\d+)  (.*)$`),
 	},
 	{
 		name: "mod", ours: "mod", peers: "mod",
