@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kdbg/kdbg/kernel/mm"
+	"github.com/kdbg/kdbg/vmcore"
 )
 
 var dumps = []string{"debian-6.12-amd64", "vars-7.2-amd64", "crash-7.2-amd64"}
@@ -138,5 +139,74 @@ func TestUsage(t *testing.T) {
 	want := mm.Usage{Total: 54224, Free: 43224, Cached: 4806, Slab: 2620, CommitLimit: 27112, Committed: 5226}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestContents adds up what a program has in memory page by page and compares with
+// what the kernel counts; crash 9.0.2 shows the same for vm and vm -p of each program
+// of the first dump.
+func TestContents(t *testing.T) {
+	for _, dump := range dumps {
+		t.Run(dump, func(t *testing.T) {
+			k := openDump(t, dump)
+			m := mm.New(k)
+			zero, err := k.Space().Translate(k.Lookup("empty_zero_page")[0].Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			programs := 0
+			for task, err := range k.Tasks() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				mem, ok, err := task.MM()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !ok || !task.Leader() {
+					continue
+				}
+				programs++
+				space, err := m.TaskSpace(task)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var mapped, resident uint64
+				for v, err := range m.VMAs(mem) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					mapped += uint64(v.End - v.Start)
+					size := uint64(0)
+					for run, err := range m.Contents(space, v) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						if size += run.Size; run.Err == nil {
+							resident += run.Size
+						}
+						if run.Err == nil && run.Phys <= zero.Phys && zero.Phys < run.Phys+vmcore.PhysAddr(run.Size) {
+							resident -= m.PageSize() // a page of zeros that all share is not counted
+						}
+					}
+					if size != uint64(v.End-v.Start) {
+						t.Errorf("task %d: VMA at %v has %d bytes, its contents %d", task.PID, v.Addr, v.End-v.Start, size)
+					}
+				}
+				used, err := task.Memory()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if mapped != used.Virtual {
+					t.Errorf("task %d: VMAs of %d bytes, the kernel counts %d", task.PID, mapped, used.Virtual)
+				}
+				if resident != used.Resident {
+					t.Errorf("task %d: %d bytes are in memory, the kernel counts %d", task.PID, resident, used.Resident)
+				}
+			}
+			if programs == 0 {
+				t.Error("no programs")
+			}
+		})
 	}
 }

@@ -43,6 +43,9 @@ func (m *Memory) Virtual(space *paging.Space, first, last vmcore.Addr) iter.Seq2
 				}
 				continue
 			}
+			if run.Err != nil {
+				continue // not in memory
+			}
 			for p := range m.held(Piece{uint64(run.Virt), run.Phys, run.Size}) {
 				if !yield(p, nil) {
 					return

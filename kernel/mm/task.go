@@ -33,11 +33,11 @@ func (m *Memory) TaskSpace(t kernel.Task) (*paging.Space, error) {
 	if !ok {
 		return nil, &NoMemoryError{t}
 	}
-	return m.userSpace(mm)
+	return m.UserSpace(mm)
 }
 
-// userSpace returns the address space of a struct mm_struct.
-func (m *Memory) userSpace(mm kernel.Value) (*paging.Space, error) {
+// UserSpace returns the address space of a struct mm_struct.
+func (m *Memory) UserSpace(mm kernel.Value) (*paging.Space, error) {
 	kernelSpace, err := m.Kernel()
 	if err != nil {
 		return nil, err

@@ -37,8 +37,7 @@ are physical.
     kmem -p ffffea00000e9000
 
 Objects that CPUs keep for themselves, on their lists or in sheaves, are free.`,
-		Run:      runKmem,
-		Complete: completeExpr,
+		Run: runKmem,
 	})
 }
 

@@ -43,8 +43,7 @@ gdb's way.
     rd -r vmlinux.text -e _etext _stext
 
 What the dump does not hold is passed over: a row says what state it is in.`,
-		Run:      runRd,
-		Complete: completeExpr,
+		Run: runRd,
 	})
 }
 

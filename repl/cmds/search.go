@@ -39,8 +39,7 @@ hexadecimal, with or without 0x, the address of a symbol, or an expression.
 
 What the dump does not hold is not searched. The kernel's image is mapped
 twice, so that what is in it is found twice with -k.`,
-		Run:      runSearch,
-		Complete: completeExpr,
+		Run: runSearch,
 	})
 }
 

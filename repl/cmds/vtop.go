@@ -31,8 +31,7 @@ Addresses are hexadecimal, with or without 0x, symbols, or expressions.
 
 A page that a program does not have in memory shows why: it is swapped out, in
 migration, or was never touched.`,
-		Run:      runVtop,
-		Complete: completeExpr,
+		Run: runVtop,
 	})
 }
 

@@ -12,10 +12,15 @@ type Mapping struct {
 	Virt vmcore.Addr
 	Phys vmcore.PhysAddr
 	Size uint64 // bytes
+
+	// Err, if not nil, is an [*EntryError]: a program has a page here that is not in
+	// memory, as one that is swapped out. Phys then means nothing.
+	Err error
 }
 
 // Mappings yields what is mapped from address first to address last, in ascending
-// order. What the tables do not map costs nothing. An error is a table that
+// order, and the pages of programs that are not in memory. What the tables do not
+// map costs nothing. An error is a table that
 // cannot be read, a [*vmcore.FaultError] for the first address that it is
 // about; the walk goes on behind it.
 //
@@ -34,6 +39,8 @@ func (s *Space) Mappings(first, last vmcore.Addr) iter.Seq2[Mapping, error] {
 			switch {
 			case err != nil:
 				return flush() && yield(Mapping{}, err)
+			case m.Err != nil:
+				return flush() && yield(m, nil)
 			case run.Size > 0 && m.Virt == run.Virt+vmcore.Addr(run.Size) && m.Phys == run.Phys+vmcore.PhysAddr(run.Size):
 				run.Size += m.Size
 				return true

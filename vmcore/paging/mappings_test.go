@@ -19,6 +19,10 @@ func mappings(s *paging.Space, first, last vmcore.Addr) []string {
 			lines = append(lines, err.Error())
 			continue
 		}
+		if m.Err != nil {
+			lines = append(lines, fmt.Sprintf("%v+%#x: %v", m.Virt, m.Size, m.Err))
+			continue
+		}
 		lines = append(lines, fmt.Sprintf("%v → %v+%#x", m.Virt, m.Phys, m.Size))
 	}
 	return lines
@@ -34,6 +38,9 @@ func TestMappings(t *testing.T) {
 	pt.Map(base+0x200000, 0x7fe00000, vmcoretest.Size2M, 0)
 	pt.Map(0xffffffffffe00000, 0x400000, vmcoretest.Size2M, 0)
 	pt.Map(0x400000, 0xa000, vmcoretest.Size4K, vmcoretest.PageUser)
+	const swapped = 3<<59 | (^uint64(0x1234)&(1<<50-1))<<9 // in area 3
+	pt.Set(0x401000, 1, swapped)
+	pt.Map(0x402000, 0xb000, vmcoretest.Size4K, vmcoretest.PageUser)
 	pt.Set(0xff20000000000000, 5, 0x7000|vmcoretest.PagePresent)                    // not in the dump
 	pt.Set(0xff30000000000000, 5, uint64(pt.Table(base, 4))|vmcoretest.PagePresent) // as at base
 	pt.Set(0xff40000000000000, 5, uint64(pgdPhys)|vmcoretest.PagePresent)           // itself
@@ -50,7 +57,11 @@ func TestMappings(t *testing.T) {
 			"address 0xff20000000000000: not mapped: P4D entry: physical address 0x7000: not mapped",
 			"0xffffffffffe00000 → 0x400000+0x200000",
 		}},
-		{"user", 0, 0x7fffffffffff, []string{"0x400000 → 0xa000+0x1000"}},
+		{"user", 0, 0x7fffffffffff, []string{
+			"0x400000 → 0xa000+0x1000",
+			"0x401000+0x1000: PTE entry 0x1fffffffffdb9600: swapped out to swap area 3, page 0x1234",
+			"0x402000 → 0xb000+0x1000",
+		}},
 		{"part", base + 0x1800, base + 0x2fff7ff, []string{
 			"0xff11000000001800 → 0x6800+0x800",
 			"0xff11000000002000 → 0x9000+0x1000",

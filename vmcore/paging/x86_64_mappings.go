@@ -41,6 +41,12 @@ func (w *x86Walk) table(level int, at vmcore.PhysAddr, base uint64) bool {
 		}
 		entry := binary.LittleEndian.Uint64(b[8*i:])
 		if !x86Resident(a, entry, level) {
+			if entry != 0 && int64(a) >= 0 && level <= 2 {
+				err := &EntryError{Level: w.levelName(level), Addr: at + vmcore.PhysAddr(8*i), Value: entry, Why: x86Swap(entry)}
+				if !w.yield(Mapping{Virt: a, Size: size, Err: err}, nil) {
+					return false
+				}
+			}
 			continue
 		}
 		if !x86Leaf(entry, level) {
