@@ -41,14 +41,11 @@ func TestTranscripts(t *testing.T) {
 	for _, dir := range glob(t, "testdata/*-*") {
 		dump := filepath.Base(dir)
 		t.Run(dump, func(t *testing.T) {
-			k := openDump(t, dump)
-			untyped := open(t, kernel.Options{Files: []string{dumpFile(dump)}, NoTable: true})
 			for _, file := range glob(t, dir+"/*.kdbg") {
 				t.Run(strings.TrimSuffix(filepath.Base(file), ".kdbg"), func(t *testing.T) {
-					k := k
-					if strings.Contains(filepath.Base(file), "_untyped") {
-						k = untyped
-					}
+					// What one session has loaded is not to be seen in another.
+					noTable := strings.Contains(filepath.Base(file), "_untyped")
+					k := open(t, kernel.Options{Files: []string{dumpFile(dump)}, NoTable: noTable})
 					testTranscript(t, k, file)
 				})
 			}

@@ -47,7 +47,7 @@ func BitmapQueueAt(k *kernel.Kernel, a vmcore.Addr) (*BitmapQueue, error) {
 	}
 	word := uint64(k.Arch().Layout.WordSize) * 8
 	if shift >= 64 || 1<<shift > word || q.Depth > maxBits || q.Words != (q.Depth+1<<shift-1)>>shift {
-		return nil, fmt.Errorf("no sbitmap_queue at %v: %d bits in %d words of 2^%d", a, q.Depth, q.Words, shift)
+		return nil, &kernel.TypeError{Msg: fmt.Sprintf("no sbitmap_queue at %v: %d bits in %d words of 2^%d", a, q.Depth, q.Words, shift)}
 	}
 	q.BitsPerWord = 1 << shift
 	if err := q.readBits(r.Value); err != nil {
