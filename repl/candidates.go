@@ -15,7 +15,7 @@ func (e *Editor) list(line string, width int) (more, list string) {
 	}
 	typed := line[start:]
 	common := commonPrefix(words)
-	if len(words) == 1 && !strings.HasSuffix(common, "/") {
+	if len(words) == 1 && !e.goesOn(line[:start]+common) {
 		common += " "
 	}
 	if len(common) > len(typed) {
@@ -28,6 +28,13 @@ func (e *Editor) list(line string, width int) (more, list string) {
 		}
 	}
 	return "", columns(words, left, width)
+}
+
+// goesOn reports whether more is likely to follow without a blank on a line: a
+// file behind a folder, members behind a structure.
+func (e *Editor) goesOn(line string) bool {
+	about := e.completer.Describe(line)
+	return strings.HasSuffix(line, "/") || strings.HasPrefix(about, "struct ") || strings.HasPrefix(about, "union ")
 }
 
 // commonPrefix returns what all words begin with.

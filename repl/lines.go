@@ -64,6 +64,26 @@ func (l *lineScanner) ReadLine(string) (string, error) {
 	return "", io.EOF
 }
 
+// Prompted returns a reader of lines for a terminal that cannot edit them: it shows
+// prompts and leaves the rest to the terminal.
+func Prompted(r io.ReadCloser, tty io.Writer) LineReader {
+	return &prompted{ReadLines("standard input", r), tty}
+}
+
+type prompted struct {
+	LineReader
+	tty io.Writer
+}
+
+func (p *prompted) ReadLine(prompt string) (string, error) {
+	io.WriteString(p.tty, prompt)
+	line, err := p.LineReader.ReadLine("")
+	if err == io.EOF {
+		io.WriteString(p.tty, "\n")
+	}
+	return line, err
+}
+
 // Chain returns a reader of all lines of its parts in order.
 func Chain(parts ...LineReader) LineReader { return &chain{parts} }
 

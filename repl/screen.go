@@ -121,7 +121,7 @@ func (s *screen) Status(line string) {
 	}
 	s.show()
 	s.clearStatus()
-	if line == "" || len(s.held) > 0 && s.held[len(s.held)-1] != '\n' {
+	if line == "" || os.Getenv("TERM") == "dumb" || len(s.held) > 0 && s.held[len(s.held)-1] != '\n' {
 		return
 	}
 	if runes := []rune(line); len(runes) >= s.width {

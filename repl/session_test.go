@@ -224,6 +224,7 @@ func TestComplete(t *testing.T) {
 		{"sym init_tas", "[init_tas]: init_task init_task_exec_state"},
 		{"print nosuchsymbol", "[nosuchsymbol]:"},
 		{"print init_task.{pid,com", "[com]: comm"},
+		{"print init_task.parent -> com", "[com]: comm"},
 		{"print init_task.parent->{pid,com", "[com]: comm"},
 		{"print PIDTYPE_SI", "[PIDTYPE_SI]: PIDTYPE_SID"},
 		{"print \"init_ta", "[init_ta]:"},

@@ -228,20 +228,30 @@ func (o *options) prompt(ctx context.Context, k *kernel.Kernel, tty *os.File, fi
 	if err := o.declareAll(s, k); err != nil {
 		return err
 	}
-	history := repl.HistoryFile()
-	isNew := repl.FirstTime(history)
-	e, err := repl.NewEditor(tty, history, s)
+	in, isNew, err := lineReader(tty, s)
 	if err != nil {
 		return err
 	}
-	defer e.Close()
+	defer in.Close()
 	s.Banner(tty)
 	if isNew {
 		s.Welcome(tty)
 	}
 	go s.Warm()
-	_, err = s.Run(ctx, e)
+	_, err = s.Run(ctx, in)
 	return err
+}
+
+// lineReader returns what reads the lines of a person, and whether the person is
+// new to kdbg. A terminal that cannot move its cursor edits no lines.
+func lineReader(tty *os.File, s *repl.Session) (in repl.LineReader, isNew bool, err error) {
+	if os.Getenv("TERM") == "dumb" {
+		return repl.Prompted(os.Stdin, tty), false, nil
+	}
+	history := repl.HistoryFile()
+	isNew = repl.FirstTime(history)
+	in, err = repl.NewEditor(tty, history, s)
+	return in, isNew, err
 }
 
 // terminal returns where prompts go: standard error, or standard output where

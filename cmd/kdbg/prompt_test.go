@@ -34,11 +34,18 @@ type screen struct {
 // kdbg must be: it only ends a test that would wait for ever.
 const patience = 20 * time.Second
 
+// startKdbg starts kdbg for a person who has not used it before.
 func startKdbg(t *testing.T, args ...string) *screen {
 	t.Helper()
-	home := t.TempDir()
+	return startKdbgAt(t, t.TempDir(), []string{"PAGER="}, args...)
+}
+
+// startKdbgAt starts kdbg with a home and more of an environment.
+func startKdbgAt(t *testing.T, home string, env []string, args ...string) *screen {
+	t.Helper()
 	cmd := exec.Command("kdbg", args...)
-	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+home, "HOME="+home, "TERM=xterm", "NO_COLOR=1", "PAGER=")
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+home, "HOME="+home, "TERM=xterm", "NO_COLOR=1")
+	cmd.Env = append(cmd.Env, env...)
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +132,7 @@ const dump = "../../testdata/dumps/vars-7.2-amd64.kdump"
 
 func TestPrompt(t *testing.T) {
 	p := startKdbg(t, dump)
-	p.expect("Linux 7.2.13-kdbg, x86_64, 2 CPUs")
+	p.expect("RELEASE: 7.2.13-kdbg")
 	p.expect("kdbg> ")
 	p.keys("print init_task.comm\r")
 	p.expect(`$1 = "swapper/0"`)
@@ -177,7 +184,7 @@ func TestPromptCompletes(t *testing.T) {
 	p.keys("print init_task.se.run_node.rb\t")
 	p.expect("rb_")
 	p.keys("\t")
-	p.expect("rb_right  rb_left")
+	p.expect("rb_right  struct rb_node *\r\nrb_left   struct rb_node *")
 	p.expect("kdbg> ")
 	p.keys("\x03")
 	p.expect("kdbg> ")

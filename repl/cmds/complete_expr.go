@@ -120,6 +120,7 @@ const manyMembers = 60
 // memberNames returns the members of the object that text ends with, a pointer
 // followed. Nothing is read from the dump.
 func (e *Env) memberNames(text string) []string {
+	text = strings.TrimRight(text, " \t")
 	t, err := expr.TypeOf(context.Background(), text[postfixStart(text):], e.Kernel, e.Scope)
 	if err != nil {
 		return nil
