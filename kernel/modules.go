@@ -242,6 +242,14 @@ func (k *Kernel) AllSymbols() iter.Seq[kallsyms.Symbol] {
 	}
 }
 
+// ModuleSymbols returns the symbols of one module, by address.
+func (k *Kernel) ModuleSymbols(module string) (iter.Seq[kallsyms.Symbol], error) {
+	if t := k.moduleSymbols()[module]; t != nil {
+		return t.All(), nil
+	}
+	return nil, &NotFoundError{What: "module", Name: module}
+}
+
 func (k *Kernel) readAllModuleSymbols() map[string]*kallsyms.Table {
 	mods, _ := k.Modules() // whose error Modules itself reports
 	tables := make(map[string]*kallsyms.Table)

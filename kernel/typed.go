@@ -24,30 +24,16 @@ type TypedSymbol struct {
 // and the linker make many thousands of, such as __ksymtab_kfree and __key.12.
 func (k *Kernel) Variables() iter.Seq[TypedSymbol] {
 	return func(yield func(TypedSymbol) bool) {
-		for _, table := range k.symbolTables() {
-			for s := range table.All() {
-				if !isVariable(s) {
-					continue
-				}
-				t, src, _ := k.symbolType(s, k.vars(s.Name, []kallsyms.Symbol{s}))
-				if !yield(TypedSymbol{s, t, src}) {
-					return
-				}
+		for s := range k.AllSymbols() {
+			if !isVariable(s) {
+				continue
+			}
+			t, src, _ := k.symbolType(s, k.vars(s.Name, []kallsyms.Symbol{s}))
+			if !yield(TypedSymbol{s, t, src}) {
+				return
 			}
 		}
 	}
-}
-
-// symbolTables returns the kernel's table and those of its modules.
-func (k *Kernel) symbolTables() []*kallsyms.Table {
-	tables := []*kallsyms.Table{k.syms}
-	mods, _ := k.Modules() // whose error Modules itself reports
-	for _, m := range mods {
-		if t := k.moduleSymbols()[m.Name]; t != nil {
-			tables = append(tables, t)
-		}
-	}
-	return tables
 }
 
 func isVariable(s kallsyms.Symbol) bool {

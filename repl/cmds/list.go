@@ -11,7 +11,7 @@ import (
 func init() {
 	register(&Command{
 		Name: "list",
-		Args: "[-o OFFSET] [-e END] [-s STRUCT[.MEMBER,...] [-l OFFSET]] [-rxdB] [-h [-O OFFSET] | -H] START",
+		Args: "[-rxd] [-o OFFSET] [-e END] [-s STRUCT [-l OFFSET]] [-h|-H] START",
 		Help: "follow a linked list",
 		Doc: `list shows the address of each structure in a linked list, and what -s asks of
 it. OFFSET is that of the pointer, or list_head, in the structures: a number of
@@ -26,7 +26,7 @@ bytes, or struct.member, in front of which -o can be left out.
     list -h ffff888004a12300 -O dentry.d_children -o dentry.d_sib
         START is a structure that has the head of a list of others
 
-    -s  show each as that structure, or some members of it; may come often
+    -s STRUCT[.MEMBER,...]  show each as that structure; may come often
     -l OFFSET  of the pointer in the structures of -s, where -o is not given
     -r  backwards, by the prev of list_heads
     -e END     the list ends before this address; NULL and START end it anyway

@@ -12,14 +12,14 @@ import (
 func init() {
 	register(&Command{
 		Name: "tree",
-		Args: "[-t TYPE] [-r OFFSET] [-o OFFSET] [-s STRUCT[.MEMBER,...]] [-lpxd] [-N] START",
+		Args: "[-lpxd] [-t TYPE] [-r OFFSET] [-o OFFSET] [-s STRUCT] [-N] START",
 		Help: "walk a red-black tree, radix tree, xarray or maple tree",
 		Doc: `tree shows the address of each structure in a tree, and what -s asks of it.
 
     -t TYPE    rbtree (or rb; the default), radix (ra), xarray (x), maple (m)
     -r OFFSET  of the root in the structure that START is
     -o OFFSET  of the rb_node in the structures of an rbtree
-    -s         show each as that structure, or some members of it
+    -s STRUCT[.MEMBER,...]  show each as that structure
     -l         an rbtree from left to right, not each node before its children
     -p         also where each is: its way from the root of an rbtree, its index
                in a radix tree or xarray, its range in a maple tree
