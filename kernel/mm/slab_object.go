@@ -23,7 +23,7 @@ func (m *Memory) readSlabs() map[vmcore.Addr][]Slab {
 }
 
 // isSlab reports whether a page belongs to a slab: by its type, or by its flag
-// before Linux kernel commit 46df8e73a4a3 ("mm: free up PG_slab") (in v6.11).
+// before Linux kernel commit 46df8e73a4a3 ("mm: free up PG_slab") (in v6.10).
 func (m *Memory) isSlab(p Page) bool {
 	l := m.page
 	return l.slabType != nil && p.Type>>l.slabType.shift == l.slabType.value || p.Flags&l.slabFlag != 0
