@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"kernel/device":         {"kernel", "vmcore"},
 	"kernel/fs":             {"kernel", "vmcore"},
 	"kernel/mm":             {"btfsrc", "kallsyms", "kernel", "vmcore", "vmcore/paging"},
+	"kernel/kerneltest":     {"btfsrc", "kallsyms", "kallsyms/kallsymstest", "kernel", "vmcore"},
 	"kernel/net":            {"kernel", "kernel/fs", "vmcore"},
 	"kernel/sched":          {"btfsrc", "kernel", "kernel/stack", "vmcore"},
 	"kernel/stack":          {"btfsrc", "kallsyms", "kernel", "vmcore"},

@@ -5,46 +5,61 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kdbg/kdbg/kallsyms/kallsymstest"
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/kernel/fs"
+	"github.com/kdbg/kdbg/kernel/kerneltest"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
-// world is a memory with files in it. Objects are as far apart as they need.
-type world struct {
-	memory
-	k    *kernel.Kernel
-	next vmcore.Addr
+// layouts are the structures that this package asks for.
+var layouts = []string{
+	"qstr name:char*",
+	"hlist_bl_node next:long pprev:long",
+	"list_head next:long prev:long",
+	"file_system_type name:char*",
+	"super_block s_type:file_system_type* s_root:dentry*",
+	"address_space nrpages:long",
+	"inode i_mode:long i_ino:long i_sb:super_block* i_private:long i_mapping:address_space*",
+	"dentry_operations d_dname:long",
+	"dentry d_parent:dentry* d_name:qstr d_inode:inode* d_hash:hlist_bl_node d_op:dentry_operations* d_sb:super_block*",
+	"vfsmount mnt_root:dentry* mnt_sb:super_block*",
+	"mount mnt_parent:mount* mnt_mountpoint:dentry* mnt:vfsmount mnt_devname:char* mnt_list:list_head",
+	"path mnt:vfsmount* dentry:dentry*",
+	"file f_path:path f_inode:inode* f_flags:long f_pos:long",
+	"fdtable max_fds:long fd:file** open_fds:long",
+	"files_struct fdt:fdtable*",
+	"fs_struct root:path pwd:path",
+	"mnt_namespace list:list_head",
+	"nsproxy mnt_ns:mnt_namespace*",
+	"task_struct files:files_struct* fs:fs_struct* nsproxy:nsproxy*",
 }
+
+// Functions that make up names: one that this package knows, and one that it does
+// not.
+const (
+	pipeName = kerneltest.Text + 0x100
+	newName  = kerneltest.Text + 0x200
+)
+
+// world is a memory with files in it.
+type world struct{ *kerneltest.World }
 
 func newWorld(t testing.TB) *world {
-	w := &world{memory: memory{}, next: base}
-	w.k = newKernel(t, w.memory)
-	return w
-}
-
-// object puts the words of an object and returns where it is.
-func (w *world) object(words ...uint64) uint64 {
-	at := w.next
-	w.next += 0x200
-	w.put(at, words...)
-	return uint64(at)
-}
-
-func (w *world) name(s string) uint64 {
-	at := w.next
-	w.next += 0x200
-	return w.text(at, s)
+	return &world{kerneltest.New(t, layouts,
+		kallsymstest.Symbol{Addr: pipeName, Type: 't', Name: "pipefs_dname.llvm.1"},
+		kallsymstest.Symbol{Addr: newName, Type: 't', Name: "newfs_dname"},
+	)}
 }
 
 // inode makes an inode of a mode and number.
-func (w *world) inode(mode, number uint64) uint64 { return w.object(mode, number, 0, 0, 0) }
+func (w *world) inode(mode, number uint64) uint64 { return w.Object(mode, number, 0, 0, 0) }
 
 // dentry makes a dentry below parent; it is a root if parent is 0.
 func (w *world) dentry(parent uint64, name string, inode uint64) uint64 {
-	at := w.object(parent, w.name(name), inode, 0, 1, 0, 0)
+	at := w.Object(parent, w.Text(name), inode, 0, 1, 0, 0)
 	if parent == 0 {
-		w.put(vmcore.Addr(at), at)
+		w.Put(at, at)
 	}
 	return at
 }
@@ -52,26 +67,17 @@ func (w *world) dentry(parent uint64, name string, inode uint64) uint64 {
 // mount makes a mount of a root on a dentry of another mount; it is mounted
 // nowhere if that is 0.
 func (w *world) mount(on, mountpoint, root uint64, source, fstype string) uint64 {
-	super := w.object(w.object(w.name(fstype)), root)
-	at := w.object(on, mountpoint, root, super, w.name(source), 0, 0)
+	super := w.Object(w.Object(w.Text(fstype)), root)
+	at := w.Object(on, mountpoint, root, super, w.Text(source), 0, 0)
 	if on == 0 {
-		w.put(vmcore.Addr(at), at)
+		w.Put(at, at)
 	}
 	return at
 }
 
 // path makes a struct path and returns it.
-func (w *world) path(t testing.TB, mount, dentry uint64) kernel.Value {
-	return w.value(t, "path", w.object(mount+16, dentry))
-}
-
-func (w *world) value(t testing.TB, structName string, at uint64) kernel.Value {
-	t.Helper()
-	typ, err := w.k.Struct(structName)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.k.At(vmcore.Addr(at), typ)
+func (w *world) path(mount, dentry uint64) kernel.Value {
+	return w.Value("path", w.Object(mount+16, dentry))
 }
 
 func TestPathOf(t *testing.T) {
@@ -88,18 +94,18 @@ func TestPathOf(t *testing.T) {
 	over := w.mount(disk, diskRoot, overRoot, "over", "tmpfs") // mounted on the root of another
 
 	deleted := w.dentry(usr, "gone", 0)
-	w.put(vmcore.Addr(deleted)+32, 0)
+	w.Put(deleted+32, 0)
 	loop := w.dentry(usr, "loop", 0)
-	w.put(vmcore.Addr(loop), w.dentry(loop, "pool", 0))
-	lost := w.dentry(uint64(excluded), "lost", 0)
+	w.Put(loop, w.dentry(loop, "pool", 0))
+	lost := w.dentry(uint64(kerneltest.Excluded), "lost", 0)
 	wild := w.dentry(0xdead000000000100, "wild", 0)
 	pipe := w.dentry(usr, "", w.inode(0o010600, 4711))
-	w.put(vmcore.Addr(pipe)+40, w.object(uint64(pipeName)))
+	w.Put(pipe+40, w.Object(uint64(pipeName)))
 	other := w.dentry(usr, "", w.inode(0o010600, 1))
-	w.put(vmcore.Addr(other)+40, w.object(uint64(newName)), w.object(w.object(w.name("newfs"))))
+	w.Put(other+40, w.Object(uint64(newName)), w.Object(w.Object(w.Text("newfs"))))
 	mountLoop := w.mount(0, mnt, diskRoot, "loop", "loop")
-	w.put(vmcore.Addr(mountLoop), disk)
-	w.put(vmcore.Addr(mountLoop)+8, diskRoot)
+	w.Put(mountLoop, disk)
+	w.Put(mountLoop+8, diskRoot)
 
 	for _, tc := range []struct {
 		what          string
@@ -119,9 +125,9 @@ func TestPathOf(t *testing.T) {
 		{"directories in a circle", top, loop, "pool/loop", "does not end"},
 		{"an excluded directory", top, lost, "<excluded>/lost", "excluded"},
 		{"a poisoned directory", top, wild, "<unmapped>/wild", "not mapped"},
-		{"a mount that leads nowhere", uint64(excluded) - 16, below, "<excluded>", "excluded"},
+		{"a mount that leads nowhere", uint64(kerneltest.Excluded) - 16, below, "<excluded>", "excluded"},
 	} {
-		p, err := fs.PathOf(w.path(t, tc.mount, tc.dentry))
+		p, err := fs.PathOf(w.path(tc.mount, tc.dentry))
 		if err == nil != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
 			t.Errorf("%s: error %v, want %q", tc.what, err, tc.err)
 		}
@@ -135,15 +141,14 @@ func TestPathOf(t *testing.T) {
 }
 
 // task makes a task with open files: numbers and struct files.
-func (w *world) task(t testing.TB, maxFDs uint64, open map[uint64]uint64) kernel.Value {
-	bitmap, table := w.next, w.next+0x2000
-	w.next += 0x10000
+func (w *world) task(maxFDs uint64, open map[uint64]uint64) kernel.Value {
+	bitmap, table := w.Room(0x2000), w.Room(0x2000)
 	for fd, file := range open {
-		w.memory[bitmap+vmcore.Addr(fd/64*8)] |= 1 << (fd % 64)
-		w.put(table+8*vmcore.Addr(fd), file)
+		w.Memory[vmcore.Addr(bitmap+fd/64*8)] |= 1 << (fd % 64)
+		w.Put(table+8*fd, file)
 	}
-	fdt := w.object(maxFDs, uint64(table), uint64(bitmap))
-	return w.value(t, "task_struct", w.object(w.object(fdt), 0, 0))
+	fdt := w.Object(maxFDs, table, bitmap)
+	return w.Value("task_struct", w.Object(w.Object(fdt), 0, 0))
 }
 
 func TestFiles(t *testing.T) {
@@ -151,8 +156,8 @@ func TestFiles(t *testing.T) {
 	root := w.dentry(0, "/", 0)
 	top := w.mount(0, 0, root, "rootfs", "rootfs")
 	inode := w.inode(0o100644, 1)
-	file := w.object(top+16, w.dentry(root, "x", inode), inode, 2, 77)
-	lost := w.object(top+16, w.dentry(root, "y", inode), uint64(excluded), 0, 0)
+	file := w.Object(top+16, w.dentry(root, "x", inode), inode, 2, 77)
+	lost := w.Object(top+16, w.dentry(root, "y", inode), uint64(kerneltest.Excluded), 0, 0)
 	broken := map[uint64]uint64{}
 	for fd := range uint64(1000) {
 		broken[fd] = 8 // what a freed table might hold
@@ -175,7 +180,7 @@ func TestFiles(t *testing.T) {
 		{"an endless table", 1 << 40, nil, "error"},
 	} {
 		var got []string
-		for f, err := range fs.Files(w.task(t, tc.max, tc.open)) {
+		for f, err := range fs.Files(w.task(tc.max, tc.open)) {
 			if err != nil {
 				got = append(got, "error")
 				continue
@@ -190,7 +195,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", tc.what, text, tc.want)
 		}
 	}
-	if _, ok, err := fs.DirectoriesOf(w.value(t, "task_struct", w.object(0, 0, 0))); ok || err != nil {
+	if _, ok, err := fs.DirectoriesOf(w.Value("task_struct", w.Object(0, 0, 0))); ok || err != nil {
 		t.Errorf("a task that has exited has directories: %v, %v", ok, err)
 	}
 }
@@ -203,11 +208,11 @@ func TestMounts(t *testing.T) {
 	top := w.mount(0, 0, root, "none", "rootfs")
 	procfs := w.mount(top, proc, w.dentry(0, "/", 0), "proc", "proc")
 	nameless := w.mount(top, proc, w.dentry(0, "/", 0), "", "proc")
-	w.put(vmcore.Addr(nameless)+32, uint64(excluded))
-	ns := w.object(0, 0)
+	w.Put(nameless+32, uint64(kerneltest.Excluded))
+	ns := w.Object(0, 0)
 	link := func(nodes ...uint64) { // each points to the next
 		for i := range len(nodes) - 1 {
-			w.put(vmcore.Addr(nodes[i]), nodes[i+1])
+			w.Put(nodes[i], nodes[i+1])
 		}
 	}
 	link(ns, top+40, procfs+40, nameless+40, ns)
@@ -223,7 +228,7 @@ func TestMounts(t *testing.T) {
 // mounts lists the mounts of a namespace.
 func mounts(t *testing.T, w *world, ns uint64) string {
 	var got []string
-	for m, err := range fs.Mounts(w.value(t, "mnt_namespace", ns)) {
+	for m, err := range fs.Mounts(w.Value("mnt_namespace", ns)) {
 		if err != nil {
 			got = append(got, "error")
 			continue
