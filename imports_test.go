@@ -36,11 +36,12 @@ var arrows = map[string][]string{
 	"kernel/sched":          {"btfsrc", "kernel", "kernel/stack", "vmcore"},
 	"kernel/stack":          {"btfsrc", "kallsyms", "kernel", "vmcore"},
 	"repl/expr":             {"btfsrc", "kallsyms", "kernel", "vmcore"},
+	"repl/disasm":           {"vmcore"},
 	"btfsrc/vartypes/generate": {
 		"btfsrc", "btfsrc/vartypes", "kallsyms", "vmcore",
 	},
 	"repl/cmds": {
-		"btfsrc", "kallsyms", "kernel", "repl/expr", "vmcore",
+		"btfsrc", "kallsyms", "kernel", "repl/disasm", "repl/expr", "vmcore",
 		"kernel/bpf", "kernel/cgroup", "kernel/device", "kernel/fs", "kernel/mm", "kernel/net", "kernel/sched", "kernel/stack", "vmcore/paging",
 	},
 	"repl":     {"kernel", "kernel/mm", "repl/cmds", "repl/expr"},
@@ -56,6 +57,7 @@ var gates = map[string]string{
 	"github.com/fatih/color":             "repl/style.go",
 	"github.com/olekukonko/tablewriter":  "repl/cmds/table.go",
 	"github.com/spf13/cobra":             "cmd/kdbg",
+	"golang.org/x/arch":                  "repl/disasm",
 	"github.com/vbauerster/mpb":          "cmd/kdbg/progress.go",
 	"github.com/ianlancetaylor/demangle": "kallsyms",
 	"github.com/rogpeppe/go-internal":    "(tests)",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,7 @@ number of units, a format and the size of a unit, each of which may be left out:
     format  x  hexadecimal     d  signed decimal    u  unsigned decimal
             o  octal           t  binary            c  characters
             a  addresses, as symbols                s  strings
+            i  instructions, as of command dis
     unit    b  1 byte          h  2 bytes           w  4 bytes
             g  8 bytes
 
@@ -75,7 +77,7 @@ func parseDump(letters string, word int) (dump, error) {
 		case strings.IndexByte(valueFormats, c) >= 0:
 			d.format = c
 		case c == 'i':
-			return d, &UnsupportedError{Msg: "disassembly (x/i) is not supported yet"}
+			d.format = c
 		default:
 			return d, usage("x", "no format or unit %q in /%s", string(rune(c)), letters)
 		}
@@ -115,6 +117,10 @@ func runX(ctx context.Context, env *Env, args string) error {
 	a, err := env.address(ctx, src)
 	if err != nil {
 		return err
+	}
+	if d.format == 'i' {
+		c := code{env: env, mem: env.Kernel.Memory(), start: a, end: math.MaxUint64, count: d.count}
+		return c.show(ctx)
 	}
 	rows := env.dumpRows
 	if d.format == 's' {
