@@ -105,10 +105,19 @@ func token(text string) (n int, r role) {
 				return n + 1 + m, roleType
 			}
 			return n, roleType
+		case isFrame(text[n:]):
+			return n, roleSymbol
 		}
 		return n, none
 	}
 	return 1, none
+}
+
+// isFrame reports whether the rest of a line is that behind the function of a
+// frame: "at" and an address.
+func isFrame(rest string) bool {
+	addr, ok := strings.CutPrefix(rest, " at ")
+	return ok && isAddress(addr[:wordLen(addr)])
 }
 
 // closing returns where the quote that text begins with is closed, 0 if it is not.

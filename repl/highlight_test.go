@@ -31,7 +31,7 @@ func TestPainter(t *testing.T) {
 		{"0xdead000000000122\n", "{bad 0xdead000000000122}\n"},
 		{"<excluded from the dump>\n", "{bad <excluded from the dump>}\n"},
 		{"ADDRESS  SIZE  NAME\n", "{bold ADDRESS  SIZE  NAME}\n"},
-		{"#1 [ffffffffb0c03e90] default_idle at ffffffffb039bed9\n", "#1 [{addr ffffffffb0c03e90}] default_idle at {addr ffffffffb039bed9}\n"},
+		{"#1 [ffffffffb0c03e90] default_idle at ffffffffb039bed9\n", "#1 [{addr ffffffffb0c03e90}] {sym default_idle} at {addr ffffffffb039bed9}\n"},
 		{"no end", "no end"},
 	} {
 		var b strings.Builder

@@ -34,6 +34,7 @@ func TestOutput(t *testing.T) {
 		{name: "a reader that leaves", line: "help print | head -n 1", out: "print [/FORMAT] EXPRESSION\n", file: "$2 = 2\n$3 = 3\n"},
 		{name: "nothing found", line: "print 5 | grep x", file: "$2 = 2\n$3 = 3\n"},
 		{name: "a program that fails", line: "print 6 | sh -c 'exit 3'", file: "$2 = 2\n$3 = 3\n", errs: "exit status 3"},
+		{name: "no redirection", line: "print 1 > out.txt", file: "$2 = 2\n$3 = 3\n", errs: "hint: to write to a file, > ./out.txt\n"},
 		{name: "device", line: "print 7 > /dev/null", file: "$2 = 2\n$3 = 3\n"},
 	} {
 		out.Reset()

@@ -129,7 +129,7 @@ func (s *Session) exec(ctx context.Context, line string, out output) error {
 	if out, err = s.open(r); err != nil {
 		return err
 	}
-	return out.finish(s.run(ctx, r, out))
+	return r.Misread(out.finish(s.run(ctx, r, out)))
 }
 
 // run runs a command whose output goes to out.

@@ -42,6 +42,7 @@ func (o *options) openFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.noTable, "no-table", false, "do not take types of variables from the table that kdbg carries")
 	f.BoolVar(&o.json, "json", false, "write one JSON object per line")
 	f.StringVar(&o.color, "color", "auto", "colour what is shown: auto, always or never")
+	cmd.RegisterFlagCompletionFunc("color", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	f.StringArrayVar(&o.settings, "set", nil, "change a setting, `NAME=VALUE`, as the command set does (repeatable)")
 	f.BoolVar(&o.noConfig, "no-config", false, "leave the configuration file unread")
 }

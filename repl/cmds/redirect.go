@@ -2,8 +2,11 @@ package cmds
 
 import (
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kdbg/kdbg/kernel"
 )
 
 // Request is a line taken apart: a command, and where its output goes.
@@ -67,6 +70,31 @@ func Parse(line string) (Request, error) {
 	}
 	r.File = list[0]
 	return r, nil
+}
+
+// fileBehind is what looks like a redirection at the end of an expression.
+var fileBehind = regexp.MustCompile(`\s(>>?)\s*([A-Za-z_][\w.-]*)$`)
+
+// MisreadError is the error of an expression that ends as a redirection does.
+type MisreadError struct {
+	Err  error
+	Want string // what would be one
+}
+
+func (e *MisreadError) Error() string { return e.Err.Error() }
+func (e *MisreadError) Unwrap() error { return e.Err }
+
+// Hint says how to write to a file.
+func (e *MisreadError) Hint() string { return "to write to a file, " + e.Want }
+
+// Misread returns err, as a [*MisreadError] if the person is likely to have meant
+// a file by what is no name of the kernel.
+func (r Request) Misread(err error) error {
+	m := fileBehind.FindStringSubmatch(r.Args)
+	if kernel.ErrorKind(err) != kernel.KindNotFound || m == nil || !r.Command.Expr {
+		return err
+	}
+	return &MisreadError{err, m[1] + " ./" + m[2]}
 }
 
 // Redirection returns where in a line its redirection begins, if it has one.
