@@ -49,7 +49,7 @@ func TestChainBroken(t *testing.T) {
 		{0xdead000000000100, "list at 0xdead000000000100 is damaged: node 0xdead000000000100: " +
 			"LIST_POISON1, of what was deleted from a list: it cannot be read: address 0xdead000000000100: not mapped: not a canonical address"},
 		{0xdead000000000122, "list at 0xdead000000000122 is damaged: node 0xdead000000000122: " +
-			"LIST_POISON2, of what was deleted from a list: it cannot be read: address 0xdead000000000122: not mapped"},
+			"LIST_POISON2, of what was deleted from a list: it cannot be read: address 0xdead000000000122: not mapped: not a canonical address"},
 		{0xffffffff, "list at 0xffffffff is damaged: node 0xffffffff: it cannot be read: address 0xffffffff: not mapped"},
 	} {
 		got := ""

@@ -19,11 +19,12 @@ func init() {
 		Name: "sym",
 		Args: "[-p|-n] NAME|ADDRESS | -l | -M | -m MODULE | -q TEXT",
 		Help: "look up symbols by name or by address, or list them",
-		Doc: `sym shows every symbol of a name, or the symbols that an address lies in. The
-address may be any expression.
+		Doc: `sym shows every symbol of a name, or the symbols that an address lies in. An
+address is hexadecimal, a symbol and an offset, or an expression.
 
     sym init_task
-    sym 0xffffffff81000000
+    sym ffffffff81000000
+    sym schedule+0x42
     sym init_task.parent
 
 The class comes from the address: text, data, rodata, bss, percpu, absolute or
@@ -135,10 +136,11 @@ func (e *Env) lookUpSymbol(ctx context.Context, name string) error {
 	if found := e.Kernel.Lookup(name); len(found) > 0 {
 		return e.showSymbols(found, nil)
 	}
-	a, err := e.address(ctx, name)
+	u, err := e.hexAddress(ctx, name)
 	if err != nil {
 		return err
 	}
+	a := vmcore.Addr(u)
 	s, offset, ok := e.Kernel.Resolve(a)
 	if !ok {
 		return &kernel.NotFoundError{What: "symbol", Name: a.String(), In: "the kernel and its modules"}

@@ -26,19 +26,6 @@ out. (/o, which asks gdb for offsets, is accepted.)
 		Run:      runPtype,
 		Complete: completeExpr,
 	})
-	register(&Command{
-		Name: "whatis",
-		Args: "TYPE|EXPRESSION",
-		Help: "show the type of an expression",
-		Doc: `whatis shows the type of an expression without its members. Of a typedef, it
-shows what it stands for.
-
-    whatis init_task.comm
-    whatis pid_t`,
-		Expr:     true,
-		Run:      runWhatis,
-		Complete: completeExpr,
-	})
 }
 
 func runPtype(ctx context.Context, env *Env, args string) error {
@@ -58,28 +45,6 @@ func runPtype(ctx context.Context, env *Env, args string) error {
 	}
 	text := env.Kernel.Types().Definition(t, &btfsrc.DefinitionOptions{Offsets: flags != "n"})
 	return env.Printf("%s\n", text)
-}
-
-func runWhatis(ctx context.Context, env *Env, src string) error {
-	if src == "" {
-		return usage("whatis", "whatis needs a type or an expression")
-	}
-	t, err := expr.ParseType(src, env.Kernel)
-	if td, ok := t.(*btf.Typedef); ok {
-		t = td.Type
-	}
-	if err != nil {
-		t, err = expr.TypeOf(ctx, src, env.Kernel, env.Scope)
-	}
-	if err != nil {
-		return err
-	}
-	if env.JSON {
-		o := env.typeObject(src, t)
-		o.Members = nil
-		return env.Object(o)
-	}
-	return env.Printf("%s\n", btfsrc.TypeName(t))
 }
 
 // typeObject is a type in JSON.
