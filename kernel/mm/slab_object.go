@@ -39,13 +39,13 @@ type Object struct {
 	Cache Cache
 	Slab  Slab
 	Free  bool
-	Where string // who has a free object that was taken off its slab in advance, as [Memory.Taken] says
+	Where string // who has the object, as [Memory.Taken] says; "" for others
 }
 
 // Objects returns the objects of a slab, in order of address; taken is what
 // [Memory.Taken] says of the cache. The error, a [*FreelistError], says that not
 // all that are free are known.
-func (m *Memory) Objects(c Cache, s Slab, taken map[vmcore.Addr]string) ([]Object, error) {
+func (m *Memory) Objects(c Cache, s Slab, taken map[vmcore.Addr]Taker) ([]Object, error) {
 	list, err := m.follow(c, s, s.freelist)
 	free := make(map[vmcore.Addr]bool)
 	for _, a := range list {
@@ -54,20 +54,27 @@ func (m *Memory) Objects(c Cache, s Slab, taken map[vmcore.Addr]string) ([]Objec
 	objects := make([]Object, s.Objects)
 	for i := range objects {
 		o := Object{Addr: c.object(s, uint64(i)), Cache: c, Slab: s}
-		o.Where = taken[o.Addr]
-		o.Free = o.Where != "" || free[o.Addr]
+		taker, isTaken := taken[o.Addr]
+		o.Where = taker.Name
+		o.Free = free[o.Addr] || isTaken && !taker.Waits
 		objects[i] = o
 	}
 	return objects, err
 }
 
-// Taken returns the free objects of a cache that were taken off their slabs in
-// advance, and who has them: "cpu 0 cache", "cpu 0 sheaf".
-func (m *Memory) Taken(c Cache) map[vmcore.Addr]string {
-	taken := make(map[vmcore.Addr]string)
+// Taker has objects that were taken off their slabs in advance.
+type Taker struct {
+	Name  string // such as "cpu 0 cache", "cpu 0 sheaf"
+	Waits bool   // the objects are not free yet: the taker waits for their readers
+}
+
+// Taken returns the objects of a cache that were taken off their slabs in advance,
+// and who has them.
+func (m *Memory) Taken(c Cache) map[vmcore.Addr]Taker {
+	taken := make(map[vmcore.Addr]Taker)
 	add := func(p Part, err error) bool {
 		for _, a := range p.Taken { // none with an error, which Parts tells
-			taken[a] = p.taker()
+			taken[a] = Taker{p.taker(), p.Where == "rcu sheaf"}
 		}
 		return true
 	}
@@ -81,9 +88,9 @@ func (p Part) taker() string {
 	case p.Where == "cpu":
 		return fmt.Sprintf("cpu %d cache", p.CPU)
 	case p.CPU >= 0:
-		return fmt.Sprintf("cpu %d sheaf", p.CPU)
+		return fmt.Sprintf("cpu %d %s", p.CPU, p.Where)
 	}
-	return fmt.Sprintf("node %d sheaf", p.Node)
+	return fmt.Sprintf("node %d %s", p.Node, p.Where)
 }
 
 // SlabsOf returns all slabs of a cache and where each is: "cpu", "cpu partial",
@@ -94,7 +101,7 @@ func (m *Memory) SlabsOf(c Cache) (slabs []Part, errs []error) {
 		switch {
 		case err != nil:
 			errs = append(errs, err)
-		case p.Where != "sheaf":
+		case !p.isSheaf():
 			listed[p.Slab.Addr] = true
 			slabs = append(slabs, p)
 		}

@@ -52,19 +52,27 @@ func (m *Memory) Use(c Cache) (use CacheUse, errs []error) {
 // Part is a place where a cache has free objects: a slab that a CPU allocates
 // from, one on the list of a CPU or of a node, or a sheaf.
 type Part struct {
-	Where string // "cpu", "cpu partial", "node partial", "sheaf"
+	Where string // "cpu", "cpu partial", "node partial", "sheaf", "rcu sheaf"
 	CPU   int    // -1: of no CPU
 	Node  int    // -1: of no node
 	Slab  Slab   // not of a sheaf
-	Taken []vmcore.Addr
+
 	// Taken are the free objects that were taken off the slab in advance: those on
-	// the list of the CPU, or in the sheaf.
+	// the list of the CPU, or in the sheaf. Those of an "rcu sheaf" are not free
+	// before all readers have done with them (kfree_rcu).
+	Taken []vmcore.Addr
 }
+
+// isSheaf reports whether the part is a sheaf, whose objects are of any slab.
+func (p Part) isSheaf() bool { return p.Where == "sheaf" || p.Where == "rcu sheaf" }
 
 // free returns how many free objects the part has.
 func (p Part) free() uint64 {
-	if p.Where == "sheaf" {
+	switch p.Where {
+	case "sheaf":
 		return uint64(len(p.Taken))
+	case "rcu sheaf":
+		return 0
 	}
 	return p.Slab.free() + uint64(len(p.Taken))
 }
@@ -279,6 +287,10 @@ func (m *Memory) sheaves(c Cache, yield func(Part, error) bool) bool {
 			return yield(Part{}, err)
 		}
 		for _, member := range []string{"main", "spare", "rcu_free"} {
+			where := "sheaf"
+			if member == "rcu_free" {
+				where = "rcu sheaf"
+			}
 			sheaf, err := v.Path(member)
 			if err != nil {
 				continue
@@ -287,7 +299,7 @@ func (m *Memory) sheaves(c Cache, yield func(Part, error) bool) bool {
 			if err != nil {
 				err = fmt.Errorf("cache %s, CPU %d, sheaf %s: %w", c.Name, cpu, member, err)
 			}
-			if (err != nil || len(objects) > 0) && !yield(Part{Where: "sheaf", CPU: cpu, Node: -1, Taken: objects}, err) {
+			if (err != nil || len(objects) > 0) && !yield(Part{Where: where, CPU: cpu, Node: -1, Taken: objects}, err) {
 				return false
 			}
 		}

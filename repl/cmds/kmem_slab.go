@@ -114,7 +114,7 @@ type slabObject struct {
 type objectState struct {
 	Address string `json:"address"`
 	Free    bool   `json:"free"`
-	Where   string `json:"where,omitempty"` // who has it in advance, of a free one
+	Where   string `json:"where,omitempty"` // who has it in advance, of one that was taken off its slab in advance
 }
 
 // showSlabs shows a cache with all its slabs and their objects.
@@ -212,10 +212,10 @@ func (e *Env) showSlabHead(s mm.Slab, inUse uint64) error {
 
 // objectLine writes an object as crash does: in brackets when someone has it.
 func objectLine(o mm.Object) string {
-	if !o.Free {
-		return fmt.Sprintf("  [%s]\n", hexAddr(o.Addr))
-	}
 	text := "   " + hexAddr(o.Addr)
+	if !o.Free {
+		text = "  [" + hexAddr(o.Addr) + "]"
+	}
 	if o.Where != "" {
 		text += "  (" + o.Where + ")"
 	}
