@@ -31,6 +31,7 @@ type Program struct {
 	UID           uint64
 	Loaded        uint64 // nanoseconds after the boot
 	value         kernel.Value
+	mapIDs        map[vmcore.Addr]uint64 // those of Maps by struct bpf_map
 }
 
 // Map is a BPF map (struct bpf_map).
@@ -97,6 +98,7 @@ func readProgram(id uint64, v kernel.Value) (Program, error) {
 		Translated: 8 * r.Uint("len"), // sizeof(struct bpf_insn)
 		Code:       r.Pointer("bpf_func"), Compiled: r.Uint("jited") != 0, CompiledSize: r.Uint("jited_len"),
 		Pages: r.Uint("pages"), GPLCompatible: r.Uint("gpl_compatible") != 0, Loaded: r.Uint("aux", "load_time"), value: v,
+		mapIDs: make(map[vmcore.Addr]uint64),
 	}
 	p.Addr, _ = v.Addr()
 	tag, err := v.Path("tag")
@@ -116,14 +118,15 @@ func readProgram(id uint64, v kernel.Value) (Program, error) {
 		if err == nil {
 			used, err = used.Index(int64(i))
 		}
-		var id uint64
+		u := kernel.Reader{Value: used, Err: err}
 		if err == nil {
-			id, err = used.UintAt("id")
+			id, at := u.Uint("id"), u.Pointer()
+			p.Maps = append(p.Maps, id)
+			p.mapIDs[at] = id
 		}
-		if err != nil {
-			return p, fmt.Errorf("map %d of those it uses: %w", i, err)
+		if u.Err != nil {
+			return p, fmt.Errorf("map %d of those it uses: %w", i, u.Err)
 		}
-		p.Maps = append(p.Maps, id)
 	}
 	return p, r.Err
 }

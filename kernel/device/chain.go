@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/vmcore"
 )
 
 // majorChains is the size of the tables of character devices, block devices and
@@ -21,18 +22,21 @@ func chains(table kernel.Value) iter.Seq2[kernel.Value, error] {
 	return func(yield func(kernel.Value, error) bool) {
 		for i := range int64(majorChains) {
 			next, err := table.Index(i)
-			for steps := 0; err == nil; steps++ {
+			seen := make(map[vmcore.Addr]bool)
+			for err == nil {
 				var v kernel.Value
 				if v, err = next.Deref(); err != nil {
 					break
 				}
-				if a, _ := v.Addr(); a == 0 {
+				a, _ := v.Addr()
+				if a == 0 {
 					break
 				}
-				if steps == maxChain {
-					err = fmt.Errorf("chain %d has no end", i)
+				if seen[a] || len(seen) == maxChain {
+					err = fmt.Errorf("chain %d comes back to %v", i, a)
 					break
 				}
+				seen[a] = true
 				if !yield(v, nil) {
 					return
 				}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -127,10 +128,12 @@ func readIRQ(number int, v kernel.Value) (IRQ, error) {
 		if a.Uint("name") != 0 {
 			action.Name = a.Text("name")
 		}
-		if irq.Actions = append(irq.Actions, action); len(irq.Actions) == maxActions {
-			err = errors.New("the list of actions has no end")
+		if slices.ContainsFunc(irq.Actions, func(other Action) bool { return other.Addr == at }) || len(irq.Actions) == maxActions {
+			err = fmt.Errorf("the list comes back to %v", at)
+			break
 		}
-		if err = errors.Join(err, a.Err); err == nil {
+		irq.Actions = append(irq.Actions, action)
+		if err = a.Err; err == nil {
 			next, err = next.Path("next")
 		}
 	}

@@ -133,23 +133,27 @@ func inetAddresses(dev kernel.Value) ([]netip.Prefix, error) {
 	}
 	next, err := dev.Path("ip_ptr", "ifa_list")
 	var list []netip.Prefix
-	for err == nil && len(list) < maxAddresses {
+	seen := make(map[vmcore.Addr]bool)
+	for err == nil {
 		var ifa kernel.Value
 		if ifa, err = next.Deref(); err != nil {
 			break
 		}
-		if a, _ := ifa.Addr(); a == 0 {
+		a, _ := ifa.Addr()
+		if a == 0 {
 			return list, nil
 		}
+		if seen[a] || len(list) == maxAddresses {
+			err = fmt.Errorf("the list comes back to %v", a)
+			break
+		}
+		seen[a] = true
 		var p netip.Prefix
 		if p, err = prefix(ifa, "ifa_local", "ifa_prefixlen"); err != nil {
 			break
 		}
 		list = append(list, p)
 		next, err = ifa.Path("ifa_next")
-	}
-	if err == nil {
-		err = errors.New("the list has no end")
 	}
 	return list, fmt.Errorf("IPv4 addresses: %w", err)
 }
