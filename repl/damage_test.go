@@ -32,11 +32,13 @@ var damagePlaces = flag.Int("damage", 60, "how many words of each dump's memory 
 // other tests.
 var damagedLines = map[string][]string{
 	"*":          nil,
+	"alias":      nil,
 	"ascii":      nil,
-	"bt":         {"bt -a"},
+	"bt":         {"bt -a", "bt -e", "bt -T"},
 	"btop":       nil,
 	"declare":    nil,
 	"dev":        {"dev", "dev -d", "dev -i", "dev -p"},
+	"dis":        {"dis schedule"},
 	"eval":       nil,
 	"foreach":    {"foreach bt", "foreach files", "foreach net -s"},
 	"help":       nil,
