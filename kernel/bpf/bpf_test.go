@@ -37,30 +37,30 @@ func newWorld(t testing.TB) *kerneltest.World {
 	)
 }
 
-// program puts a program of instructions, the only one there is.
-func program(w *kerneltest.World, aux uint64, count uint64, instructions ...uint64) {
-	words := append([]uint64{aux, 1, count, 0xffffffffc0000000, 1, 61, 1, 1, 0x8877665544332211}, instructions...)
-	w.Put(uint64(programs), w.Object(words...), 0)
-}
-
 // words returns the two words of a name of 16 bytes.
 func words(w *kerneltest.World, name string) []uint64 {
 	at := vmcore.Addr(w.Text(name))
 	return []uint64{w.Memory[at], w.Memory[at+8]}
 }
 
-// newPrograms puts a map, and a program that uses it.
-func newPrograms(w *kerneltest.World, instructions ...uint64) (mapAt uint64) {
-	mapAt = w.Object(slices.Concat([]uint64{3, 1}, words(w, "values"), []uint64{4, 8, 16, 0})...)
-	w.Put(uint64(maps), mapAt)
+// newMap puts a map, the only one there is.
+func newMap(w *kerneltest.World) uint64 {
+	at := w.Object(slices.Concat([]uint64{3, 1}, words(w, "values"), []uint64{4, 8, 16, 0})...)
+	w.Put(uint64(maps), at)
+	return at
+}
+
+// newProgram puts a program that uses a map.
+func newProgram(w *kerneltest.World, mapAt uint64, instructions ...uint64) {
 	aux := w.Object(append(words(w, "life_program"), 1000, w.Object(0), 1, w.Object(mapAt))...)
-	program(w, aux, uint64(len(instructions)), instructions...)
-	return mapAt
+	count := uint64(len(instructions))
+	header := []uint64{aux, 1, count, 0xffffffffc0000000, 1, 61, 1, 1, 0x8877665544332211}
+	w.Put(uint64(programs), w.Object(append(header, instructions...)...))
 }
 
 func TestPrograms(t *testing.T) {
 	w := newWorld(t)
-	newPrograms(w, 0x95)
+	newProgram(w, newMap(w), 0x95)
 	for p, err := range bpf.Programs(w.Kernel) {
 		got := fmt.Sprint(p.ID, " ", p.Type, " ", p.Name, " ", p.Tag, " ", p.Maps, " ", p.Translated, " ", p.CompiledSize, " ", p.UID, " ", err)
 		if want := "0 1 life_program 1122334455667788 [3] 8 61 0 <nil>"; got != want {
@@ -84,7 +84,7 @@ func TestPrograms(t *testing.T) {
 // constant.
 func TestInstructions(t *testing.T) {
 	w := newWorld(t)
-	mapAt := newPrograms(w)
+	mapAt := newMap(w)
 	for _, tc := range []struct {
 		words []uint64
 		want  string
@@ -116,8 +116,7 @@ func TestInstructions(t *testing.T) {
 		{[]uint64{0x00000000_000000ff}, "0 code 0xff dst r0 src r0 off 0 imm 0"},
 		{[]uint64{0x95, 0x18}, "0 exit, 1 r0 = 0x0"}, // the second is cut off
 	} {
-		newPrograms(w, tc.words...)
-		w.Put(uint64(maps), mapAt)
+		newProgram(w, mapAt, tc.words...)
 		var got []string
 		for p, err := range bpf.Programs(w.Kernel) {
 			if err != nil {
