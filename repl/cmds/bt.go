@@ -119,12 +119,21 @@ func (e *Env) stackTasks(ctx context.Context, opts flags, words []string) ([]ker
 	return group, nil
 }
 
-// runningTasks returns the tasks that run on the CPUs of -c, or on all.
+// runningTasks returns the tasks that run on the CPUs of -c, or on all. A kernel
+// that panics and starts no other takes the CPUs that it stops for offline; the
+// dump has registers of them.
 func (e *Env) runningTasks(opts flags) ([]kernel.Task, error) {
 	cpus, err := e.Kernel.OnlineCPUs()
 	if err != nil {
 		return nil, err
 	}
+	for _, cpu := range e.Kernel.CPUs() {
+		if cpu.Task.Addr != 0 {
+			cpus = append(cpus, cpu.Number)
+		}
+	}
+	slices.Sort(cpus)
+	cpus = slices.Compact(cpus)
 	if opts.has('c') {
 		if cpus, err = parseCPUs("bt", opts.value('c'), cpus); err != nil {
 			return nil, err
