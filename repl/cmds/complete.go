@@ -92,26 +92,38 @@ func (c *Command) complete(env *Env, args string) (start int, list []string) {
 			}
 		}
 	}
+	// What may be any expression comes last: all symbols are no answer to a person
+	// who has typed nothing, where there is another.
+	var anything bool
 	for _, p := range placeholder.FindAllString(wanted, -1) {
-		if complete := completer(p); complete != nil {
+		switch complete := completer(p); {
+		case expressions[p]:
+			anything = true
+		case complete != nil:
 			at, words := complete(env, args)
-			if len(list) > 0 && at != start {
-				continue
+			if len(list) == 0 || at == start {
+				start, list = at, sorted(append(list, words...))
 			}
-			start, list = at, append(list, words...)
 		}
 	}
-	return start, sorted(list)
+	if anything && (len(list) == 0 || word < len(args)) {
+		at, words := completeExpr(env, args)
+		if len(list) == 0 || at == start {
+			start, list = at, slices.Concat(list, words)
+		}
+	}
+	return start, list
 }
 
 // placeholder is a word of a synopsis that stands for something.
 var placeholder = regexp.MustCompile(`\b[A-Z]{3,}`)
 
+// expressions are the words of a synopsis that stand for any expression.
+var expressions = map[string]bool{"ADDRESS": true, "EXPRESSION": true, "TYPE": true, "VALUE": true}
+
 // completer returns what offers words for a word of a synopsis, or nil.
 func completer(placeholder string) func(env *Env, args string) (int, []string) {
 	switch placeholder {
-	case "ADDRESS", "EXPRESSION", "TYPE", "VALUE":
-		return completeExpr
 	case "SYMBOL":
 		return completeSymbol
 	case "STRUCT":
