@@ -42,16 +42,17 @@ func runLog(ctx context.Context, env *Env, args string) error {
 		}
 	}
 	for r, err := range env.Kernel.Log() {
-		switch {
-		case err != nil:
+		if err != nil {
 			env.Problem(err)
-		case env.JSON:
+			continue
+		}
+		if env.JSON {
 			err = env.Object(newLogObject(r))
-		default:
+		} else {
 			err = env.writeRecord(r, opts, boot)
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err != nil {
+			return err
 		}
 	}
 	return nil
