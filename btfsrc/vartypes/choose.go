@@ -1,9 +1,7 @@
 package vartypes
 
 import (
-	"bytes"
 	"cmp"
-	"math"
 	"slices"
 
 	"github.com/cilium/ebpf/btf"
@@ -125,7 +123,7 @@ func (v variable) fitting(found []btf.Type, own bool) []btf.Type {
 		switch {
 		case v.explains(t):
 			explained = append(explained, t)
-		case v.hasRoom(t):
+		case v.hasRoom(t) && (own || !v.hasMore(t)):
 			loose = append(loose, t)
 		}
 	}
@@ -154,6 +152,13 @@ func (v variable) hasRoom(t btf.Type) bool {
 	return err == nil && (size <= v.symbol.Size || v.symbol.Size == 0)
 }
 
+// hasMore reports whether more is stored in the variable than a type has bytes for.
+// That shows in BSS only: constants need not have a symbol, variables have one.
+func (v variable) hasMore(t btf.Type) bool {
+	size, err := v.types.Sizeof(t)
+	return err == nil && v.symbol.Class == kallsyms.BSS && size < v.symbol.Size && !v.isEmpty(size, v.symbol.Size-size)
+}
+
 func (v variable) explains(t btf.Type) bool {
 	size, err := v.types.Sizeof(t)
 	if err != nil || size == 0 || size > v.symbol.Size {
@@ -171,28 +176,8 @@ func (v variable) isEmpty(off, n uint64) bool {
 	return !slices.ContainsFunc(b[:read], func(c byte) bool { return c != 0 })
 }
 
-// fill gives an array as many elements as there is room for; a text ends with its
-// last character.
-func (v variable) fill(a *btf.Array) btf.Type {
-	elem, err := v.types.Sizeof(a.Type)
-	if err != nil || elem == 0 {
-		return a
-	}
-	n := v.symbol.Size / elem
-	if elem == 1 && n <= maxContents {
-		text := make([]byte, n)
-		if _, err := v.mem.ReadMemory(text, v.symbol.Addr); err == nil {
-			if end := len(bytes.TrimRight(text, "\x00")); end > 0 {
-				n = min(n, uint64(end)+1)
-			}
-		}
-	}
-	return &btf.Array{Index: a.Index, Type: a.Type, Nelems: uint32(min(n, math.MaxUint32))}
-}
-
 // pickLength leaves one of arrays that differ in their length alone, all of which
-// would explain the room: a constant table of pointers ends with its last, others
-// are as long as can be.
+// would explain the room: as long as memory makes it look, or else the longest.
 func (v variable) pickLength(found []btf.Type) []btf.Type {
 	if len(found) < 2 {
 		return found
@@ -201,24 +186,15 @@ func (v variable) pickLength(found []btf.Type) []btf.Type {
 	if !ok {
 		return found
 	}
-	shortest, longest := first, first
+	filled, best := v.fill(first), first
 	for _, t := range found[1:] {
 		a, ok := t.(*btf.Array)
 		if !ok || !equivalent(first.Type, a.Type, 0) {
 			return found
 		}
-		if a.Nelems < shortest.Nelems {
-			shortest = a
-		}
-		if a.Nelems > longest.Nelems {
-			longest = a
+		if best.Nelems != filled.Nelems && (a.Nelems == filled.Nelems || a.Nelems > best.Nelems) {
+			best = a
 		}
 	}
-	if _, ok := btfsrc.Strip(first.Type).(*btf.Pointer); ok && v.symbol.Class == kallsyms.ROData {
-		return []btf.Type{shortest}
-	}
-	return []btf.Type{longest}
+	return []btf.Type{best}
 }
-
-// Alike exposes
-func Alike(t *Typer, s kallsyms.Symbol, a, b btf.Type) bool { return variable{t, s}.alike(a, b) }

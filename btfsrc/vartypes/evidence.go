@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/kdbg/kdbg/btfsrc"
+	"github.com/kdbg/kdbg/kallsyms"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
@@ -118,8 +119,10 @@ func isUnmapped(err error) bool {
 	return errors.As(err, &f) && f.State == vmcore.Unmapped
 }
 
-// alike reports whether it makes no difference which of two types a variable has,
-// for its memory prints alike as both.
+// Alike reports whether the memory of a variable prints alike as either type, so
+// that it makes no difference which of them it has.
+func (t *Typer) Alike(s kallsyms.Symbol, a, b btf.Type) bool { return variable{t, s}.alike(a, b) }
+
 func (v variable) alike(a, b btf.Type) bool {
 	m, ok := btfsrc.Strip(a).(*btf.Int)
 	n, more := btfsrc.Strip(b).(*btf.Int)

@@ -80,6 +80,11 @@ func Read(compressed []byte) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table of variables: %w", err)
 	}
+	return parse(text)
+}
+
+// parse returns the table of a text.
+func parse(text []byte) (*Table, error) {
 	first, lines, ok := bytes.Cut(text, []byte("\n"))
 	if !ok {
 		return nil, fmt.Errorf("table of variables: no line of kernels")

@@ -1,81 +1,80 @@
+// Generate makes the table of package vartypes from kernels.
+//
+//	go run ./generate -o table.zst VMLINUX...
+//	go run ./generate -measure VMLINUX... 2>differences
+//
+// Each VMLINUX has a symbol table, and in its .BTF all its variables, which
+//
+//	kdbg encode --vars-extra VMLINUX
+//
+// puts there from its DWARF; the rest of the DWARF is not needed any more. The
+// table is the same bytes for the same kernels in the same order, which is that of
+// age: of types that a dump cannot tell apart the last one's is taken.
+//
+// With -measure nothing is written: each kernel is typed from the table of those of
+// other releases, and held against its own DWARF.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/kdbg/kdbg/btfsrc/vartypes"
 )
 
 func main() {
 	out := flag.String("o", "", "write the table to `FILE`")
-	logDir := flag.String("measure", "", "log to `DIR`")
+	without := flag.String("without", "", "leave out the kernels of a `VERSION` such as 6.12")
+	measured := flag.Bool("measure", false, "measure how the table does on each kernel without its own version")
 	flag.Parse()
-	if err := run(*out, *logDir, flag.Args()); err != nil {
+	if err := run(flag.Args(), *out, *without, *measured); err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, logDir string, files []string) error {
+func run(files []string, out, without string, measured bool) error {
+	if len(files) == 0 || measured == (out != "") {
+		return errors.New("give -o FILE or -measure, and the vmlinux of each kernel, see go doc")
+	}
 	var kernels []*kernel
-	var releases []vartypes.Kernel
 	for _, name := range files {
 		k, err := readKernel(name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		kernels = append(kernels, k)
-		releases = append(releases, k.Kernel)
-		fmt.Fprintln(os.Stderr, k.Release, len(k.vars))
 	}
-	if logDir != "" {
-		return measureAll(kernels, releases, logDir)
+	if measured {
+		return measureAll(kernels, os.Stdout, os.Stderr)
 	}
-	all := collect(kernels)
-	fmt.Fprintln(os.Stderr, len(all), "names")
-	entries := all.entries()
-	table, err := vartypes.Write(releases, entries)
+	table, err := write(kernels, without)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, len(entries), "entries", len(table), "bytes")
 	return os.WriteFile(out, table, 0o666)
 }
 
-func measureAll(kernels []*kernel, releases []vartypes.Kernel, dir string) error {
+// write returns the compressed table of kernels but for those of a version.
+func write(kernels []*kernel, without string) ([]byte, error) {
+	var used []*kernel
+	var names []vartypes.Kernel
 	for _, k := range kernels {
-		for _, mode := range []string{"all", "without"} {
-			var rest []*kernel
-			for _, o := range kernels {
-				if mode == "all" || version(o.Release) != version(k.Release) {
-					rest = append(rest, o)
-				}
-			}
-			b, err := vartypes.Write(releases, collect(rest).entries())
-			if err != nil {
-				return err
-			}
-			t, err := vartypes.Read(b)
-			if err != nil {
-				return err
-			}
-			log, err := os.Create(dir + "/" + k.Release + "." + mode)
-			if err != nil {
-				return err
-			}
-			s := measure(t, k, log)
-			log.Close()
-			pc := func(n int) float64 { return 100 * float64(n) / float64(s.covered) }
-			fmt.Printf("%-30s %-8s vars %d covered %.1f%% right %.2f%% alike %.2f%% length %.2f%% wrong %d %.2f%%  open %.2f%%\n", k.Release, mode, s.vars, 100*float64(s.covered)/float64(s.vars), pc(s.right), pc(s.alike), pc(s.length), s.wrong, pc(s.wrong), pc(s.covered-s.right-s.alike-s.length-s.wrong))
+		if k.version() != without {
+			used = append(used, k)
+			names = append(names, k.Kernel)
 		}
 	}
-	return nil
+	return vartypes.Write(names, collect(used).entries())
 }
 
-func version(release string) string {
-	parts := strings.SplitN(release, ".", 3)
-	return parts[0] + "." + parts[1]
+// tableOf is [write], read again.
+func tableOf(kernels []*kernel, without string) (*vartypes.Table, error) {
+	b, err := write(kernels, without)
+	if err != nil {
+		return nil, err
+	}
+	return vartypes.Read(b)
 }

@@ -8,48 +8,77 @@ import (
 	"github.com/kdbg/kdbg/btfsrc/vartypes"
 )
 
-// score is how the table does for one kernel.
-type score struct {
-	vars, covered, right, alike, length, wrong int
+// measureAll applies to each kernel the table of those of other releases: what a
+// kernel that the table has not seen can expect. The rows are those of a table in
+// Markdown; log gets each variable that is not right.
+func measureAll(kernels []*kernel, out, log io.Writer) error {
+	fmt.Fprintln(out, "| kernel | variables | in the table | right | alike | but for the length | left open | wrong |")
+	fmt.Fprintln(out, "|---|---:|---:|---:|---:|---:|---:|---:|")
+	for _, k := range kernels {
+		table, err := tableOf(kernels, k.version())
+		if err != nil {
+			return err
+		}
+		s := measure(table, k, log)
+		percent := func(n int) string { return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(max(s.known, 1))) }
+		fmt.Fprintf(out, "| %s | %d | %.1f %% | %s | %s | %s | %s | %s (%d) |\n", k.Release, s.vars, 100*float64(s.known)/float64(s.vars),
+			percent(s.right), percent(s.alike), percent(s.length), percent(s.open), percent(s.wrong), s.wrong)
+	}
+	return nil
 }
 
-// measure applies a table to a kernel, whose own VARs say what is right.
+// version returns the part of the release that names a version of Linux: 6.12.
+func (k *kernel) version() string {
+	major, rest, _ := strings.Cut(k.Release, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	return major + "." + minor
+}
+
+// score counts the variables of a kernel by what the table makes of them.
+type score struct {
+	vars, known                       int
+	right, alike, length, open, wrong int
+}
+
+// measure applies a table to a kernel, whose own VARs say what is right. The
+// kernel is not known by its build ID, and has no memory but what is initialised.
 func measure(table *vartypes.Table, k *kernel, log io.Writer) score {
 	typer := table.Typer(k.types, k.image, "")
-	var sc score
+	s := score{vars: len(k.vars)}
 	for _, v := range k.vars {
-		sc.vars++
 		if _, ok := table.Lookup(v.symbol.Name); !ok {
 			continue
 		}
-		sc.covered++
+		s.known++
 		t, _, ok := typer.VarType(v.symbol)
-		if !ok {
-			e, _ := table.Lookup(v.symbol.Name)
-			fmt.Fprintf(log, "open\t%s\t%d\t%s\t%v\n", v.symbol.Name, v.symbol.Size, v.spelling, e.Variants)
+		got, _ := vartypes.Spell(t)
+		what := "wrong"
+		switch {
+		case !ok:
+			s.open++
+			what = "open"
+		case got == v.spelling:
+			s.right++
 			continue
-		}
-		switch spelling, _ := vartypes.Spell(t); {
-		case spelling == v.spelling:
-			sc.right++
-		case vartypes.Alike(typer, v.symbol, t, v.typ):
-			sc.alike++
-		case element(spelling) == element(v.spelling):
-			sc.length++
-			fmt.Fprintf(log, "length\t%s\t%d\t%s\t%s\n", v.symbol.Name, v.symbol.Size, v.spelling, spelling)
+		case typer.Alike(v.symbol, t, v.typ):
+			s.alike++
+			continue
+		case element(got) == element(v.spelling):
+			s.length++
+			what = "length"
 		default:
-			sc.wrong++
-			fmt.Fprintf(log, "wrong\t%s\t%d\t%s\t%s\n", v.symbol.Name, v.symbol.Size, v.spelling, spelling)
+			s.wrong++
 		}
+		fmt.Fprintf(log, "%s\t%s\t%s\t%d bytes\tis %s\tgot %s\n", k.Release, what, v.symbol.Name, v.symbol.Size, v.spelling, got)
 	}
-	return sc
+	return s
 }
 
 // element returns the spelling of an array's elements, or of another type itself.
 func element(spelling string) string {
-	rest, ok := strings.CutPrefix(spelling, "[")
-	if _, elem, cut := strings.Cut(rest, "]"); ok && cut {
-		return elem
+	if !strings.HasPrefix(spelling, "[") {
+		return spelling
 	}
-	return spelling
+	_, elem, _ := strings.Cut(spelling, "]")
+	return elem
 }
