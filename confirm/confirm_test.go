@@ -171,8 +171,8 @@ func each(rows []string, f func(string) string) []string {
 	return all
 }
 
-// apart returns the rows that only a has, and only b. A row of a that ends in a
-// star stands for any of b that begin like it.
+// apart returns the rows that only a has, and only b. A row of a that ends in *
+// stands for any of b that begin like it; one that ends in " ?" need not be in b.
 func apart(a, b []string) (onlyA, onlyB []string) {
 	var any []string
 	count := map[string]int{}
@@ -180,11 +180,13 @@ func apart(a, b []string) (onlyA, onlyB []string) {
 		count[row]++
 	}
 	for _, row := range a {
-		if begin, ok := strings.CutSuffix(row, "*"); ok {
+		begin, some := strings.CutSuffix(row, "*")
+		row, optional := strings.CutSuffix(row, " ?")
+		if some {
 			any = append(any, begin)
 		} else if count[row] > 0 {
 			count[row]--
-		} else {
+		} else if !optional {
 			onlyA = append(onlyA, row)
 		}
 	}

@@ -186,11 +186,12 @@ var crashChecks = []check{
 		parse: matches(`^ *([A-Z][A-Z0-9_]+): (\d+)$`),
 	},
 	{
+		// crash leaves out what CPUs have committed and not yet added up.
 		name: "kmem -i", ours: "kmem -i", peers: "kmem -i",
 		rows: func(o object) []string {
 			var rows []string
 			o["total_huge"], o["total_swap"] = o["huge_total"], o["swap_total"]
-			for _, name := range []string{"total", "free", "used", "buffers", "cached", "slab", "total_huge", "huge_free", "total_swap", "swap_used", "swap_free", "commit_limit", "committed"} {
+			for _, name := range []string{"total", "free", "used", "buffers", "cached", "slab", "total_huge", "huge_free", "total_swap", "swap_used", "swap_free", "commit_limit"} {
 				rows = append(rows, name+" "+o.text(name))
 			}
 			return rows
@@ -199,6 +200,9 @@ var crashChecks = []check{
 			return each(matches(`^ *([A-Z][A-Z ]*[A-Z]) +(\d+) .*$`)(lines), func(row string) string {
 				at := strings.LastIndexByte(row, ' ')
 				name := strings.ReplaceAll(strings.TrimSuffix(strings.ToLower(row[:at]), " mem"), " ", "_")
+				if name == "committed" {
+					return ""
+				}
 				return name + row[at:]
 			})
 		},
@@ -240,6 +244,80 @@ var crashChecks = []check{
 		name: "kmem -h", ours: "kmem -h", peers: "kmem -h",
 		rows:  row("address", "free", "total", "name"),
 		parse: matches(`^([0-9a-f]{16}) +\S+ +(\d+) +(\d+)  (.*)$`),
+	},
+	{
+		name: "list", ours: "list -h init_task -o task_struct.tasks", peers: "list -h init_task -o task_struct.tasks",
+		rows:  row("address"),
+		parse: matches(`^([0-9a-f]{16})$`),
+	},
+	{
+		name: "list -H", ours: "list -H modules -o module.list", peers: "list -H modules -o module.list",
+		rows:  row("address"),
+		parse: matches(`^([0-9a-f]{16})$`),
+	},
+	{
+		name: "tree", ours: "tree -o proc_dir_entry.subdir_node -r proc_dir_entry.subdir proc_root", peers: "tree -o proc_dir_entry.subdir_node -r proc_dir_entry.subdir proc_root",
+		rows:  row("address"),
+		parse: matches(`^([0-9a-f]{16})$`),
+	},
+	{
+		name: "tree -t xarray", ours: "tree -t xarray -r pid_namespace.idr init_pid_ns", peers: "tree -t xarray -r pid_namespace.idr init_pid_ns",
+		rows:  row("address"),
+		parse: matches(`^([0-9a-f]{16})$`),
+	},
+	{
+		name: "runq", ours: "runq", peers: "runq",
+		rows: func(o object) []string {
+			current := object(o["current"].(map[string]any))
+			rows := []string{o.text("cpu", "address"), o.text("cpu") + " current " + current.text("pid", "task")}
+			for _, class := range []string{"rt", "cfs"} {
+				for _, t := range o.list(class) {
+					rows = append(rows, o.text("cpu")+" "+t.text("prio", "pid", "task"))
+				}
+			}
+			return rows
+		},
+		parse: func(lines []string) []string {
+			cpu := regexp.MustCompile(`^CPU (\d+) RUNQUEUE: (\S+)$`)
+			current := regexp.MustCompile(`^  CURRENT: PID: (\d+) +TASK: (\S+) `)
+			queued := regexp.MustCompile(`^     \[ *(\d+)\] PID: (\d+) +TASK: (\S+) `)
+			var rows []string
+			on := ""
+			for _, line := range lines {
+				if m := cpu.FindStringSubmatch(line); m != nil {
+					on = m[1]
+					rows = append(rows, on+" "+m[2])
+				} else if m := current.FindStringSubmatch(line); m != nil {
+					rows = append(rows, on+" current "+m[1]+" "+m[2])
+				} else if m := queued.FindStringSubmatch(line); m != nil {
+					rows = append(rows, on+" "+strings.Join(m[1:], " "))
+				}
+			}
+			return rows
+		},
+	},
+	{
+		// Since Linux kernel commit 83a665dc99a7 ("timers: Keep the pinned timers
+		// separate from the others") (in v6.9), a CPU has three lists, of which
+		// crash shows two.
+		name: "timer", ours: "timer", peers: "timer",
+		rows: func(o object) []string {
+			return []string{o.text("expires", "tte", "address", "function", "symbol") + " ?"}
+		},
+		parse: matches(`^ +(\d+) +(-?\d+) +([0-9a-f]{16}) +([0-9a-f]{16}) +<(.*)>$`),
+	},
+	{
+		// crash takes the time that is left from a clock of another base: it differs.
+		name: "timer -r", ours: "timer -r", peers: "timer -r",
+		rows:  row("soft_expires", "expires", "address", "function", "symbol"),
+		parse: matches(`^ +(\d+) +(\d+) +-?\d+ +([0-9a-f]{16}) +([0-9a-f]{16}) +<(.*)>$`),
+	},
+	{
+		name: "sys", ours: "sys", peers: "sys", // its UPTIME counts ticks at the wrong rate
+		rows: func(o object) []string {
+			return []string{"CPUS " + o.text("cpus"), "TASKS " + o.text("tasks"), "NODENAME " + o.text("node"), "RELEASE " + o.text("release"), "VERSION " + o.text("version")}
+		},
+		parse: matches(`^ *(CPUS|TASKS|NODENAME|RELEASE|VERSION): (.*)$`),
 	},
 	{
 		name: "mod", ours: "mod", peers: "mod",

@@ -14,7 +14,7 @@ import (
 func TestCrash(t *testing.T) {
 	program := peer(t, "KDBG_CONFIRM_CRASH", "crash")
 	k := openDump(t)
-	checks := crashChecks
+	checks := append(structChecks(k), crashChecks...)
 	said := runCrash(t, program, checks)
 	for i, c := range checks {
 		t.Run(c.name, func(t *testing.T) { c.run(t, k, c.parse(said[i])) })
