@@ -14,8 +14,11 @@ var crashStates = strings.NewReplacer(" RU ", " R ", " IN ", " S ", " UN ", " D 
 // does: it names the protocol of a socket, and nothing of others.
 var pathless = regexp.MustCompile(`^(.* (?:SOCK|FIFO|UNKN)) .*$`)
 
-// memfd is what /proc calls memory with a descriptor; crash shows the name alone.
-var memfd = regexp.MustCompile(`/(memfd:.*) \(deleted\)$`)
+// memfd is what /proc calls shared memory; crash shows the name alone.
+var memfd = regexp.MustCompile(`/((?:memfd:|SYSV).*) \(deleted\)$`)
+
+// madeByCompiler is what crash cuts off the names of functions, once.
+var madeByCompiler = regexp.MustCompile(`(?:\.(?:part|isra|constprop)\.\d+)+(?:\.cold)?$`)
 
 // crashChecks are the commands that crash has too.
 var crashChecks = []check{
@@ -107,9 +110,10 @@ var crashChecks = []check{
 		parse: ofTask(`^ *(?:#\d+ \[[0-9a-f]{16}\] \S+ at|RIP:) (f[0-9a-f]{15})`),
 	},
 	{
-		name: "sym", ours: "sym -l", peers: "sym -l",
+		name: "sym", ours: "sym -l", peers: "sym -l", more: true, // vmlinux has names that the kernel's own table has not
 		rows:  row("address", "name"),
 		parse: matches(`^([0-9a-f]+) \(.\) (\S+)$`),
+		same:  func(row string) string { return madeByCompiler.ReplaceAllString(row, "") },
 	},
 	{
 		name: "irq -a", ours: "irq -a", peers: "irq -a",
@@ -244,6 +248,80 @@ var crashChecks = []check{
 		name: "kmem -h", ours: "kmem -h", peers: "kmem -h",
 		rows:  row("address", "free", "total", "name"),
 		parse: matches(`^([0-9a-f]{16}) +\S+ +(\d+) +(\d+)  (.*)$`),
+	},
+	{
+		name: "kmem -f", ours: "kmem -f", peers: "kmem -f",
+		rows:  row("order", "address", "blocks", "pages"),
+		parse: matches(`^ +(\d+) +\d+k  ([0-9a-f]{16}) +(\d+) +(\d+)$`),
+	},
+	{
+		name: "vm", ours: "foreach vm", peers: "foreach vm",
+		rows: func(o object) []string {
+			rows := rowsOf("vmas", "address", "start", "end", "flags", "file")(o)
+			if o["mm"] == "0x0" {
+				return rows
+			}
+			return append(rows, o.text("pid", "mm", "pgd", "rss_kib", "total_vm_kib"))
+		},
+		parse: func(lines []string) []string {
+			rows := ofTask(`^([0-9a-f]{16}) +([0-9a-f]+) +([0-9a-f]+) +([0-9a-f]+) *(.*)$`)(lines)
+			return append(rows, ofTask(`^([0-9a-f]{16})  ([0-9a-f]{16}) +(\d+)k +(\d+)k$`)(lines)...)
+		},
+		same: func(row string) string { // crash shows no file where there is none, and no name of shared memory
+			return memfd.ReplaceAllString(strings.TrimSuffix(strings.TrimSpace(row), " -"), "$1")
+		},
+	},
+	{
+		name: "swap", ours: "swap", peers: "swap",
+		rows:  row("address", "type", "size_kib", "used_kib", "priority", "file"),
+		parse: matches(`^([0-9a-f]{16})  (\S+) +(\d+)k +(\d+)k +\d+% +(-?\d+)  (.*)$`),
+	},
+	{
+		name: "ipcs", ours: "ipcs", peers: "ipcs",
+		rows: func(o object) []string {
+			size := map[string]string{"shm": "bytes", "sem": "semaphores", "msg": "bytes"}[o.text("kind")]
+			return []string{o.text("address", "key", "id", "uid", "mode", size)}
+		},
+		parse: matches(`^([0-9a-f]{16}) ([0-9a-f]+) +(\d+) +(\d+) +(\d+) +(\d+)`),
+	},
+	{
+		name: "ps -l", ours: "ps -l", peers: "ps -l",
+		rows:  row("last_run_ns", "pid", "task"),
+		parse: matches(`^\[ *(\d+)\] \[..\]  PID: (\d+) +TASK: ([0-9a-f]{16}) `),
+	},
+	{
+		name: "ps -t", ours: "ps -t", peers: "ps -t",
+		rows: func(o object) []string {
+			return []string{o.text("pid") + " START " + o.text("start_ns"), o.text("pid") + " UTIME " + o.text("utime_ns"), o.text("pid") + " STIME " + o.text("stime_ns")}
+		},
+		parse: ofTask(`^ *(START|UTIME|STIME)(?: TIME)?: (\d+)$`),
+	},
+	{
+		name: "ps -S", ours: "ps -S", peers: "ps -S",
+		rows: row("state", "tasks"),
+		parse: func(lines []string) []string {
+			return each(matches(`^  (..): (\d+)$`)(lines), func(row string) string {
+				return strings.TrimSpace(crashStates.Replace(" " + row))
+			})
+		},
+	},
+	{
+		name: "net -s", ours: "foreach net -s", peers: "foreach net -s",
+		rows: func(o object) []string { // crash shows no names of local sockets, and addresses in its own way
+			var rows []string
+			for _, s := range o.list("sockets") {
+				rows = append(rows, o.text("pid")+" "+s.text("fd", "socket", "sock", "family")+":"+s.text("type"))
+			}
+			return rows
+		},
+		parse: ofTask(`^ *(\d+) ([0-9a-f]{16}) ([0-9a-f]{16}) (\S+:\S+)`),
+	},
+	{
+		name: "net -a", ours: "net -a", peers: "net -a",
+		rows: func(o object) []string { return []string{o.text("address", "ip", "device", "state") + " ?"} }, // crash knows neighbours of IPv4
+		parse: func(lines []string) []string {
+			return matches(`^([0-9a-f]{16}) (\S+) .* (\S+)  ([A-Z]+)$`)(lines)
+		},
 	},
 	{
 		name: "list", ours: "list -h init_task -o task_struct.tasks", peers: "list -h init_task -o task_struct.tasks",

@@ -123,5 +123,22 @@ var drgnChecks = []check{
 			return []string{o.text("kind", "major", "minor", "count", "name", "cdev")}
 		},
 	},
+	{name: "vm", ours: "foreach vm", peers: "vm", rows: rowsOf("vmas", "address", "start", "end", "flags")},
+	{name: "timer", ours: "timer", peers: "timer", rows: row("address", "function", "expires")},
+	{name: "timer -r", ours: "timer -r", peers: "hrtimer", rows: row("address", "function", "expires")},
+	{name: "ipcs", ours: "ipcs", peers: "ipc", rows: row("kind", "address", "id", "key")},
+	{
+		name: "runq", ours: "runq", peers: "runq",
+		rows: func(o object) []string {
+			current := object(o["current"].(map[string]any))
+			rows := []string{"current " + o.text("cpu") + " " + current.text("pid")}
+			for _, class := range []string{"rt", "cfs"} {
+				for _, t := range o.list(class) {
+					rows = append(rows, "queued "+o.text("cpu")+" "+t.text("pid"))
+				}
+			}
+			return rows
+		},
+	},
 	{name: "cgroup", ours: "cgroup", peers: "cgroup", rows: row("address", "path")},
 }

@@ -127,10 +127,13 @@ def vmalloc():
 
 def runq():
     for cpu in for_each_online_cpu(prog):
-        yield "current", cpu, int(cpu_curr(prog, cpu).pid)
+        current = cpu_curr(prog, cpu)
+        yield "current", cpu, int(current.pid)
         rq = cpu_rq(prog, cpu)
         for list in rq_for_each_fair_task, rq_for_each_rt_task:
             for t in list(rq):
+                if t == current:
+                    continue
                 yield "queued", cpu, int(t.pid)
 
 
