@@ -67,14 +67,15 @@ const outSize = 64 << 10
 
 // New returns a session on k that writes data to out and errors to errs.
 func New(k *kernel.Kernel, out, errs io.Writer, opts *Options) *Session {
+	current := cmds.NewContext(k)
 	s := &Session{
 		env: cmds.Env{
 			Kernel:   k,
 			Settings: cmds.NewSettings(),
-			Scope:    cmds.NewScope(k),
+			Scope:    cmds.NewScope(k, current),
 			Names:    cmds.NewNames(k),
 			Aliases:  cmds.NewAliases(),
-			Context:  cmds.NewContext(k),
+			Context:  current,
 			Memory:   mm.New(k),
 		},
 		stdout: out,

@@ -225,6 +225,8 @@ func TestComplete(t *testing.T) {
 		{"print nosuchsymbol", "[nosuchsymbol]:"},
 		{"print init_task.{pid,com", "[com]: comm"},
 		{"print init_task.parent -> com", "[com]: comm"},
+		{"print $ta", "[ta]: task"},
+		{"print $task.com", "[com]: comm"},
 		{"print init_task.parent->{pid,com", "[com]: comm"},
 		{"print PIDTYPE_SI", "[PIDTYPE_SI]: PIDTYPE_SID"},
 		{"print \"init_ta", "[init_ta]:"},

@@ -18,7 +18,7 @@ func init() {
 come that are typed. alias lists all of them, alias NAME shows one, and an
 empty COMMAND takes the name back. A COMMAND with | or > stands in quotes.
 
-    alias blocked ps -m UN
+    alias blocked "ps | grep -w UN"
     alias d2 print/2
     alias top "ps -G | sort -rnk 8 | head"
     alias blocked ""

@@ -66,7 +66,7 @@ func completeExpr(env *Env, args string) (int, []string) {
 		object := strings.TrimRight(before[:strings.LastIndexByte(before, '{')], " .->")
 		return start, withPrefix(env.memberNames(object), prefix)
 	case strings.HasSuffix(before, "$"):
-		return start, withPrefix(slices.Sorted(maps.Keys(env.Scope.vars)), prefix)
+		return start, withPrefix(sorted(slices.AppendSeq([]string{taskVar}, maps.Keys(env.Scope.vars))), prefix)
 	}
 	if kind, ok := tagKinds[before[lastWord(before):]]; ok {
 		return start, env.typeNames(kind, prefix)

@@ -123,7 +123,7 @@ where it exists. It is TOML, and all of it may be left out:
     scroll = false
 
     [alias]
-    blocked = "ps -m UN"
+    blocked = "ps | grep -w UN"
 
     [colors]
     address = "bright-blue"

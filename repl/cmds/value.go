@@ -14,6 +14,7 @@ import (
 // kernel, the values printed so far, and convenience variables.
 type Scope struct {
 	kernel  *kernel.Kernel
+	context *Context
 	history []kernel.Value
 	vars    map[string]kernel.Value
 
@@ -24,8 +25,8 @@ type Scope struct {
 var _ expr.Scope = (*Scope)(nil)
 
 // NewScope returns the scope of a new session.
-func NewScope(k *kernel.Kernel) *Scope {
-	return &Scope{kernel: k, vars: make(map[string]kernel.Value), cpu: -1}
+func NewScope(k *kernel.Kernel, c *Context) *Scope {
+	return &Scope{kernel: k, context: c, vars: make(map[string]kernel.Value), cpu: -1}
 }
 
 // Var returns the kernel's variable of a name.
@@ -57,10 +58,16 @@ func (s *Scope) History(n int) (kernel.Value, error) {
 	return s.history[i], nil
 }
 
+// taskVar is the convenience variable that is the current task until it is set.
+const taskVar = "task"
+
 // Get returns the convenience variable of a name.
 func (s *Scope) Get(name string) (kernel.Value, bool) {
-	v, ok := s.vars[name]
-	return v, ok
+	if v, ok := s.vars[name]; ok || name != taskVar {
+		return v, ok
+	}
+	t, err := s.context.Task()
+	return t.Value(), err == nil
 }
 
 // Set gives a convenience variable a value.

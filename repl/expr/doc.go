@@ -29,6 +29,7 @@
 //	PIDTYPE_SID, NULL, true, false    enumerators; three macros that everybody writes
 //	$, $$, $1, $$2                    last result, the one before, number 1, the third last
 //	$t = init_task.pid                convenience variables are the only ones to assign to
+//	$task.comm                        the current task, see the command set, until it is assigned to
 //	`do_one.isra.0`                   a symbol of any name, even one with dots or of a type
 //
 // It goes beyond C where a debugger should:
