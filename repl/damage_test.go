@@ -79,7 +79,7 @@ var damagedLines = map[string][]string{
 	"types-from": nil,
 	"union":      nil,
 	"vtop":       {"vtop init_task"},
-	"waitq":      nil,
+	"waitq":      {"waitq log_wait"},
 	"whatis":     nil,
 	"wq":         {"wq", "wq -q"},
 	"x":          nil,

@@ -15,7 +15,7 @@ import (
 func init() {
 	register(&Command{
 		Name: "ps",
-		Args: "[-kuGA] [-y POLICY] [-s] [-p|-c|-t|-l|-m|-g|-r|-S] [-C CPUS] [TASK...]",
+		Args: "[-kuGA] [-y POLICY] [-s] [-p|-c|-t|-l|-m|-a|-g|-r|-S] [-C CPUS] [TASK...]",
 		Help: "list tasks",
 		Doc: `ps lists the tasks that it is given, or all: PID, PID of the parent, CPU, address
 of the task_struct, state, percent of memory, size of the address space and of
@@ -36,6 +36,7 @@ What is shown of them:
     -t  when they started, and the time that they ran
     -l  the last to run first, with the scheduler's clock then
     -m  the same, with the time since; -C CPUS lists CPU by CPU
+    -a  the arguments and environment of programs, where the dump has them
     -r  the limits on what they may use
 
 States are RU running or ready, IN sleeping, UN sleeping without signals, ID idle
@@ -53,7 +54,7 @@ type psView struct {
 }
 
 func runPS(ctx context.Context, env *Env, args string) error {
-	opts, rest, err := options("ps", args, "kuGAy:spctlmgrSHC:")
+	opts, rest, err := options("ps", args, "kuGAy:spctlmagrSHC:")
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func runPS(ctx context.Context, env *Env, args string) error {
 		return v.summary(tasks)
 	case opts.has('l'), opts.has('m'):
 		return v.byLastRun(ctx, tasks)
-	case opts.has('p'), opts.has('c'), opts.has('g'), opts.has('t'), opts.has('r'):
+	case opts.has('p'), opts.has('c'), opts.has('g'), opts.has('t'), opts.has('a'), opts.has('r'):
 		return v.each(ctx, tasks)
 	}
 	return v.list(ctx, tasks)

@@ -38,6 +38,8 @@ func (v *psView) each(ctx context.Context, tasks []kernel.Task) error {
 			err = v.family(t, "threads", "(no threads)", t.Threads())
 		case v.opts.has('t'):
 			err = v.times(t)
+		case v.opts.has('a'):
+			err = v.arguments(t)
 		default:
 			err = v.limits(t)
 		}
@@ -156,6 +158,66 @@ func (v *psView) times(t kernel.Task) error {
 	}
 	return v.env.Printf("%s\n    RUN TIME: %s\n  START TIME: %d\n       UTIME: %d\n       STIME: %d\n",
 		taskLine(t), clockText(ran), start, user, system)
+}
+
+// arguments writes what a program was started with. The words lie on its stack,
+// which dumps often leave out.
+func (v *psView) arguments(t kernel.Task) error {
+	if t.IsKernel() {
+		return v.showArguments(t, []string{}, []string{}, "(no user stack)")
+	}
+	arguments, err := v.userWords(t, "arg_start", "arg_end")
+	if err == nil {
+		var environment []string
+		if environment, err = v.userWords(t, "env_start", "env_end"); err == nil {
+			return v.showArguments(t, arguments, environment, "")
+		}
+	}
+	v.env.Problem(fmt.Errorf("arguments of task %d, %s: %w", t.PID, t.Comm, err))
+	if v.env.JSON {
+		return nil
+	}
+	return v.showArguments(t, nil, nil, "(cannot be read)")
+}
+
+// showArguments writes the words of a task's program, or why it has none.
+func (v *psView) showArguments(t kernel.Task, arguments, environment []string, none string) error {
+	if v.env.JSON {
+		return v.env.Object(struct {
+			taskObject
+			Arguments   []string `json:"arguments"`
+			Environment []string `json:"environment"`
+		}{newTaskObject(t), arguments, environment})
+	}
+	if none != "" {
+		return v.env.Printf("%s\n%s\n", taskLine(t), none)
+	}
+	return v.env.Printf("%s\nARG: %s\nENV: %s\n", taskLine(t), strings.Join(arguments, " "), strings.Join(environment, "\n     "))
+}
+
+// maxArguments bounds the words that are read of a program; the kernel takes up
+// to a quarter of its stack.
+const maxArguments = 2 << 20
+
+// userWords reads the words that end in NUL between two addresses of a program.
+func (v *psView) userWords(t kernel.Task, from, to string) ([]string, error) {
+	r := kernel.Reader{Value: t.Value()}
+	start, end := r.Pointer("mm", from), r.Pointer("mm", to)
+	if r.Err != nil || start >= end {
+		return []string{}, r.Err
+	}
+	if end-start > maxArguments {
+		return nil, fmt.Errorf("they take %d bytes", end-start)
+	}
+	space, err := v.env.Memory.TaskSpace(t)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, end-start)
+	if _, err := space.ReadMemory(b, start); err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00"), nil
 }
 
 // clockText writes a duration as hours, minutes and seconds, with days in front
