@@ -23,21 +23,17 @@ func openDump(t testing.TB, name string) *kernel.Kernel {
 	return k
 }
 
-// staged is a dump's memory with some words changed.
+// staged is a dump's memory with some bytes changed.
 type staged struct {
 	vmcore.Memory
-	words map[vmcore.Addr]uint64
+	bytes map[vmcore.Addr]byte
 }
 
 func (s *staged) ReadMemory(p []byte, a vmcore.Addr) (int, error) {
 	n, err := s.Memory.ReadMemory(p, a)
-	for at, w := range s.words {
-		var b [8]byte
-		binary.LittleEndian.PutUint64(b[:], w)
-		for i := range b {
-			if off := at + vmcore.Addr(i) - a; off < vmcore.Addr(n) {
-				p[off] = b[i]
-			}
+	for at, b := range s.bytes {
+		if off := at - a; off < vmcore.Addr(n) {
+			p[off] = b
 		}
 	}
 	return n, err
@@ -47,17 +43,17 @@ func (s *staged) ReadMemory(p []byte, a vmcore.Addr) (int, error) {
 type stage struct {
 	*testing.T
 	real  *kernel.Kernel
-	words map[vmcore.Addr]uint64
+	bytes map[vmcore.Addr]byte
 }
 
 func newStage(t *testing.T, dump string) *stage {
-	return &stage{t, openDump(t, dump), make(map[vmcore.Addr]uint64)}
+	return &stage{t, openDump(t, dump), make(map[vmcore.Addr]byte)}
 }
 
 // kernel returns the dump as it has been changed.
 func (s *stage) kernel() *kernel.Kernel {
 	return kernel.New(kernel.Config{
-		Arch: s.real.Arch(), Mem: &staged{s.real.Memory(), s.words}, Info: s.real.Info(), Symbols: s.real.Symbols(), Types: s.real.Types(),
+		Arch: s.real.Arch(), Mem: &staged{s.real.Memory(), s.bytes}, Info: s.real.Info(), Symbols: s.real.Symbols(), Types: s.real.Types(),
 	})
 }
 
@@ -88,7 +84,27 @@ func (s *stage) set(v kernel.Value, member string, to uint64) {
 		s.Fatal(err)
 	}
 	a, _ := m.Addr()
-	s.words[a] = to
+	size, err := m.Size()
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.put(a, to, int(size))
+}
+
+// put changes a number in memory.
+func (s *stage) put(a vmcore.Addr, to uint64, size int) {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], to)
+	for i := range size {
+		s.bytes[a+vmcore.Addr(i)] = b[i]
+	}
+}
+
+// words changes words in memory.
+func (s *stage) words(a vmcore.Addr, words ...uint64) {
+	for i, w := range words {
+		s.put(a+8*vmcore.Addr(i), w, 8)
+	}
 }
 
 // symbol returns the address of a symbol.
@@ -118,17 +134,7 @@ func (s *stage) on(lock vmcore.Addr, owner, waits kernel.Task, waiter vmcore.Add
 	}
 	s.set(w, "list.next", uint64(head))
 	s.set(w, "list.prev", uint64(head))
-	state := "__state"
-	a, err := waits.Value().Path(state)
-	if err != nil {
-		s.Fatal(err)
-	}
-	at, _ := a.Addr()
-	old, err := s.real.At(at, s.real.BasicType("unsigned long")).Uint()
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.words[at] = old&^0xffffffff | 2 // TASK_UNINTERRUPTIBLE
+	s.set(waits.Value(), "__state", 2) // TASK_UNINTERRUPTIBLE
 }
 
 // blocked writes what hangs.
@@ -191,7 +197,7 @@ func TestBlockedByStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	frames := unwind.Trace(waits).Frames
-	s.words[frames[2].At] = uint64(s.symbol("__mutex_lock.constprop.0")) + 0x100 // in place of do_nanosleep
+	s.words(frames[2].At, uint64(s.symbol("__mutex_lock.constprop.0"))+0x100) // in place of do_nanosleep
 	s.on(s.symbol("rtnl_mutex"), owner, waits, frames[2].At+64)
 	want := []string{"189 in __mutex_lock.constprop.0 for mutex <rtnl_mutex> of 165, 1 wait"}
 	if got := blocked(t, s.kernel()); !cmp.Equal(got, want) {
@@ -205,10 +211,8 @@ func TestReadLock(t *testing.T) {
 	a, b := s.task(1), s.task(59)
 	at := s.symbol("log_wait")
 	zero := func() {
-		clear(s.words)
-		for i := range vmcore.Addr(32) {
-			s.words[at+i*8] = 0
-		}
+		clear(s.bytes)
+		s.words(at, make([]uint64, 32)...)
 	}
 	for _, test := range []struct {
 		name, kind string
