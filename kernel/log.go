@@ -28,9 +28,13 @@ func (k *Kernel) Log() iter.Seq2[LogRecord, error] {
 	return func(yield func(LogRecord, error) bool) {
 		ring, err := k.openLog()
 		if ErrorKind(err) == KindNotFound {
-			if old, oldErr := k.openOldLog(); oldErr == nil {
+			old, oldErr := k.openOldLog()
+			if oldErr == nil {
 				old.oldestFirst(yield)
 				return
+			}
+			if ErrorKind(oldErr) != KindNotFound {
+				err = oldErr
 			}
 		}
 		if err != nil {

@@ -56,7 +56,7 @@ var damagedLines = map[string][]string{
 	"mount":      {"mount", "mount /proc"},
 	"net":        {"net", "net -a"},
 	"print":      nil,
-	"ps":         {"ps", "ps -c 1", "ps -l", "ps -r 1", "ps -t"},
+	"ps":         {"ps", "ps -c 1", "ps -g 1", "ps -l", "ps -p 1", "ps -r 1", "ps -t"},
 	"pte":        nil,
 	"ptob":       nil,
 	"ptov":       nil,
