@@ -1,4 +1,4 @@
-package stack_test
+package stack
 
 import (
 	"bufio"
@@ -12,7 +12,6 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/kdbg/kdbg/kernel"
-	"github.com/kdbg/kdbg/kernel/stack"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
@@ -59,7 +58,7 @@ var dumps = []string{"vars-7.2-amd64", "crash-7.2-amd64", "debian-6.12-amd64"}
 func TestTracesMatchDWARF(t *testing.T) {
 	for _, dump := range dumps {
 		t.Run(dump, func(t *testing.T) {
-			u, err := stack.Of(openDump(t, dump))
+			u, err := Of(openDump(t, dump))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,18 +90,31 @@ func TestTracesMatchDWARF(t *testing.T) {
 	}
 }
 
-// BenchmarkAllTraces unwinds the stacks of all tasks of a dump, opening it each
-// time: what has been unwound before is remembered.
+// BenchmarkAllTraces unwinds the stacks of all tasks of a dump, of which nothing
+// is remembered but decompressed pages.
 func BenchmarkAllTraces(b *testing.B) {
+	k := openDump(b, "debian-6.12-amd64")
 	tasks := readTruth(b, "debian-6.12-amd64").Tasks
+	b.ReportAllocs()
 	for b.Loop() {
-		u, err := stack.Of(openDump(b, "debian-6.12-amd64"))
-		if err != nil {
-			b.Fatal(err)
-		}
+		u := newUnwinder(k)
 		for _, task := range tasks {
 			addr, _ := strconv.ParseUint(task.Task, 0, 64)
 			if got := u.Trace(kernel.Task{Addr: vmcore.Addr(addr)}); got.Err != nil {
+				b.Fatal(got.Err)
+			}
+		}
+	}
+}
+
+// BenchmarkRunning unwinds the stack of the task that a CPU runs.
+func BenchmarkRunning(b *testing.B) {
+	k := openDump(b, "crash-7.2-amd64")
+	b.ReportAllocs()
+	for b.Loop() {
+		u := newUnwinder(k)
+		for task := range u.cpus() {
+			if got := u.Trace(kernel.Task{Addr: task}); got.Err != nil {
 				b.Fatal(got.Err)
 			}
 		}

@@ -245,7 +245,13 @@ func (m *x86) byCall(w *walk, c cursor) (cursor, error) {
 			return cursor{}, err
 		}
 		if m.code.contains(vmcore.Addr(pc)) && m.callee(vmcore.Addr(pc)) == fn.Addr {
-			return cursor{pc: vmcore.Addr(pc), sp: at + 8, fp: c.fp, at: at, how: ByScan}, nil
+			next := cursor{pc: vmcore.Addr(pc), sp: at + 8, fp: c.fp, at: at, how: ByScan}
+			if c.fp == at-8 { // it has a frame pointer, which leads to its caller's
+				var fp uint64
+				fp, err = w.word(c.fp)
+				next.fp = vmcore.Addr(fp)
+			}
+			return next, err
 		}
 	}
 	return cursor{}, &NoDataError{c.pc}
