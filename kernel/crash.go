@@ -30,11 +30,11 @@ type Crash struct {
 // A file has notes of each CPU that is online, in ascending order. Where their
 // number is another, CPUs are counted from 0.
 func (k *Kernel) CPUs() []CPU {
-	if k.dump == nil {
-		return nil
-	}
 	if saved := k.savedCPUs(); len(saved) > 0 {
 		return saved
+	}
+	if k.dump == nil {
+		return nil
 	}
 	notes := k.dump.CPUs()
 	cpus := make([]CPU, len(notes))

@@ -1,10 +1,13 @@
 package kernel_test
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
+	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/vmcore"
+	"github.com/kdbg/kdbg/vmcore/vmcoretest"
 )
 
 // TestCrash has the end of a kernel that panicked on CPU 1, and two that were
@@ -63,5 +66,30 @@ func TestCPUsOfQEMU(t *testing.T) {
 	}
 	if cpus := newKernel(t).CPUs(); cpus != nil {
 		t.Errorf("CPUs of a kernel without a dump: %v", cpus)
+	}
+}
+
+// TestSavedCPUs has a kernel that crashed, of which CPU 0 did not answer: the file
+// would have one note, and nothing in it says that it is of CPU 2.
+func TestSavedCPUs(t *testing.T) {
+	whole := newKernel(t)
+	k := kernel.New(kernel.Config{
+		Arch: whole.Arch(), Mem: whole.Memory(), Symbols: whole.Symbols(), Types: whole.Types(),
+		Info: vmcore.ParseVMCOREINFO([]byte("CRASHTIME=1\n")),
+	})
+	note := vmcoretest.PRStatus(k.Arch().Layout, vmcoretest.CPU{PID: 7, Registers: vmcoretest.X86Registers(map[string]uint64{"rip": 0x1234})})
+	raw := binary.LittleEndian.AppendUint32(nil, uint32(len(note.Name)+1))
+	raw = binary.LittleEndian.AppendUint32(raw, uint32(len(note.Desc)))
+	raw = binary.LittleEndian.AppendUint32(raw, note.Type)
+	raw = append(append(raw, note.Name+"\x00\x00\x00\x00"...), note.Desc...)
+	whole.Memory().(sparse)[cpu2+notesAt] = append(raw, make([]byte, 12)...)
+	whole.Memory().(sparse)[cpu0+notesAt] = make([]byte, len(raw))
+
+	cpus := k.CPUs()
+	if len(cpus) != 1 || cpus[0].Number != 2 || cpus[0].Registers.PID != 7 {
+		t.Fatalf("%+v", cpus)
+	}
+	if pc, _ := cpus[0].Registers.Register("pc"); pc != 0x1234 {
+		t.Errorf("pc %#x", pc)
 	}
 }

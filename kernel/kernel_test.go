@@ -32,6 +32,8 @@ const (
 	lostAt    = excluded + 0x10
 	masks     = data + 0x300
 	offsets   = data + 0x340
+	notes     = data + 0x380
+	notesAt   = 0x200 // in per-CPU memory
 )
 
 var testSymbols = []kallsymstest.Symbol{
@@ -50,6 +52,7 @@ var testSymbols = []kallsymstest.Symbol{
 	{Addr: masks, Type: 'D', Name: "__cpu_online_mask"},
 	{Addr: masks + 8, Type: 'D', Name: "__cpu_possible_mask"},
 	{Addr: offsets, Type: 'D', Name: "__per_cpu_offset"},
+	{Addr: notes, Type: 'D', Name: "crash_notes"},
 	{Addr: lostAt, Type: 'D', Name: "lost"},
 	{Addr: excluded + 0x1000, Type: 'D', Name: "_edata"},
 }
@@ -105,6 +108,7 @@ func newKernel(t testing.TB) *kernel.Kernel {
 	put(secondBuf, []byte("second"))
 	put(listAt, words(uint64(deviceAt+80), uint64(deviceAt+80)))
 	put(masks, words(0b101, 0b101))
+	put(notes, words(notesAt))
 	put(offsets, words(uint64(cpu0), 0, uint64(cpu2)))
 	mem := sparse{
 		image.Start: image.Bytes, data: page,
