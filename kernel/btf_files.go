@@ -116,6 +116,16 @@ func (k *Kernel) BTFProblems() []error {
 	return slices.Clone(k.files.problems)
 }
 
+// unfitFile returns why a file that was found was not used, if none was.
+func (k *Kernel) unfitFile() error {
+	k.files.mu.Lock()
+	defer k.files.mu.Unlock()
+	if len(k.files.used) > 0 || len(k.files.problems) == 0 {
+		return nil
+	}
+	return k.files.problems[0]
+}
+
 // searchBTF looks for files with the BTF of a module, or of the kernel for "", at
 // the first call for each, and reports whether there may be more VARs now.
 func (k *Kernel) searchBTF(module string) bool {

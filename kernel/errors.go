@@ -128,6 +128,7 @@ type UntypedError struct {
 	Symbol     kallsyms.Symbol
 	Alias      string   // another name of the same address that has a type; may be empty
 	Candidates []string // types that it has in other kernels, and which this one does not decide among
+	Unfit      error    // why a file that was found beside the dump was not used; may be nil
 	Err        error    // why the kernel has no types at all; nil where it has some
 }
 
@@ -153,7 +154,11 @@ func (e *UntypedError) Hint() string {
 	if e.Alias != "" {
 		return fmt.Sprintf("%s lies at the same address and has a type", e.Alias)
 	}
-	return fmt.Sprintf("declare TYPE %[1]s; or cast it, (TYPE)%[1]s; or name a BTF of this kernel's variables with --btf", e.Symbol.Name)
+	hint := fmt.Sprintf("declare TYPE %[1]s; or cast it, (TYPE)%[1]s; or name a BTF of this kernel's variables with --btf", e.Symbol.Name)
+	if e.Unfit != nil {
+		hint += "; left alone: " + e.Unfit.Error()
+	}
+	return hint
 }
 
 // TypeError says that an operation does not fit the type of its operand.

@@ -129,7 +129,7 @@ func (k *Kernel) vars(name string, syms []kallsyms.Symbol) []btfsrc.Var {
 func (k *Kernel) variable(s kallsyms.Symbol, vars []btfsrc.Var) (Value, error) {
 	t, src, ok := k.symbolType(s, vars)
 	if !ok {
-		return Value{}, &UntypedError{Symbol: s, Alias: k.typedAlias(s), Candidates: k.candidates(s), Err: k.missing(partTypes)}
+		return Value{}, &UntypedError{Symbol: s, Alias: k.typedAlias(s), Candidates: k.candidates(s), Unfit: k.unfitFile(), Err: k.missing(partTypes)}
 	}
 	return k.at(s, t, src), nil
 }

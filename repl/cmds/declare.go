@@ -177,6 +177,9 @@ func (e *Env) saveDeclarations() error {
 			Declarations int    `json:"declarations"`
 		}{name, len(list)})
 	}
+	if len(list) == 0 {
+		return e.Printf("no declarations: %s is gone\n", name)
+	}
 	return e.Printf("%d declarations saved in %s\n", len(list), name)
 }
 

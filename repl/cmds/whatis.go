@@ -48,12 +48,9 @@ func runWhatis(ctx context.Context, env *Env, src string) error {
 	case strings.HasPrefix(src, "-r"), strings.HasPrefix(src, "-m"):
 		return env.findStructures(ctx, src)
 	}
-	t, err := expr.ParseType(src, env.Kernel)
-	if td, ok := t.(*btf.Typedef); ok {
+	t, err := expr.TypeOf(ctx, src, env.Kernel, env.Scope)
+	if td, ok := t.(*btf.Typedef); ok && len(env.Kernel.Types().Lookup(btfsrc.KindTypedef, src)) > 0 {
 		t = td.Type
-	}
-	if err != nil {
-		t, err = expr.TypeOf(ctx, src, env.Kernel, env.Scope)
 	}
 	if err != nil {
 		if _, tagErr := env.compositeType(src); tagErr == nil {
