@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"kernel/bpf":            {"kernel", "vmcore"},
 	"kernel/cgroup":         {"btfsrc", "kernel", "vmcore"},
 	"kernel/device":         {"kernel", "vmcore"},
-	"kernel/fs":             {"kernel", "vmcore"},
+	"kernel/fs":             {"kernel", "kernel/mm", "vmcore"},
 	"kernel/mm":             {"btfsrc", "kallsyms", "kernel", "vmcore", "vmcore/paging"},
 	"kernel/kerneltest":     {"btfsrc", "kallsyms", "kallsyms/kallsymstest", "kernel", "vmcore"},
 	"kernel/net":            {"kernel", "kernel/fs", "vmcore"},

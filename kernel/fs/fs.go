@@ -2,8 +2,8 @@
 // the names of files, and which files tasks have open.
 //
 // It does not own the pages of files or what tasks map: those are of package
-// kernel/mm, which names files by this package. Tasks and containers come from
-// package kernel below it; the commands mount, files and fuser are above it.
+// kernel/mm. Tasks and containers come from package kernel below it; the commands
+// mount, files and fuser are above it.
 package fs
 
 import (

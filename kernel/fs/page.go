@@ -40,6 +40,20 @@ func Pages(k *kernel.Kernel, inode vmcore.Addr) iter.Seq2[Page, error] {
 	}
 }
 
+// PageCount returns how many pages of the struct inode at an address are in
+// memory by the kernel's own count.
+func PageCount(k *kernel.Kernel, inode vmcore.Addr) (uint64, error) {
+	t, err := k.Struct("inode")
+	if err != nil {
+		return 0, err
+	}
+	n, err := k.At(inode, t).UintAt("i_mapping", "nrpages")
+	if err != nil {
+		err = fmt.Errorf("inode at %v: %w", inode, err)
+	}
+	return n, err
+}
+
 // DentryAt returns the file of the struct dentry at an address, seen through the
 // first mount of its file system that shows it.
 func DentryAt(k *kernel.Kernel, a vmcore.Addr) (File, error) {

@@ -2,9 +2,9 @@ package fs
 
 import (
 	"fmt"
-	"iter"
 
 	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/kernel/mm"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
@@ -29,14 +29,15 @@ func (u Use) Any() bool { return u != Use{} }
 // Finder finds out which tasks use a file. Tasks share most of their files: each
 // is looked at once.
 type Finder struct {
+	mem    *mm.Memory
 	want   Wanted
 	seen   map[vmcore.Addr]bool // by struct file: whether it is the one
 	memory map[vmcore.Addr]bool // by struct mm_struct, which threads share: whether it maps the file
 }
 
 // NewFinder returns a finder of the tasks that use a file.
-func NewFinder(want Wanted) *Finder {
-	return &Finder{want: want, seen: make(map[vmcore.Addr]bool), memory: make(map[vmcore.Addr]bool)}
+func NewFinder(mem *mm.Memory, want Wanted) *Finder {
+	return &Finder{mem: mem, want: want, seen: make(map[vmcore.Addr]bool), memory: make(map[vmcore.Addr]bool)}
 }
 
 // Use returns how a task uses the file, and what of the task cannot be read.
@@ -59,21 +60,21 @@ func (f *Finder) Use(task kernel.Task) (u Use, errs []error) {
 
 // mapped reports whether the file is mapped into the memory of a task.
 func (f *Finder) mapped(task kernel.Task) (mapped bool, errs []error) {
-	mm, ok, err := task.MM()
+	memory, ok, err := task.MM()
 	if err != nil {
 		return false, []error{err}
 	}
 	if !ok {
 		return false, nil
 	}
-	at, _ := mm.Addr()
+	at, _ := memory.Addr()
 	if mapped, ok := f.memory[at]; ok {
 		return mapped, nil
 	}
-	for vma, err := range vmas(mm) {
+	for vma, err := range f.mem.VMAs(memory) {
 		var is bool
 		if err == nil {
-			is, err = f.isFileOf(vma)
+			is, err = f.isFileOf(task.Value().Kernel(), vma)
 		}
 		if err != nil {
 			if errs = append(errs, err); len(errs) == maxBroken {
@@ -86,61 +87,24 @@ func (f *Finder) mapped(task kernel.Task) (mapped bool, errs []error) {
 	return mapped, errs
 }
 
-// isFileOf reports whether a struct vm_area_struct maps the file.
-func (f *Finder) isFileOf(vma kernel.Value) (bool, error) {
-	file, at, err := target(vma, "vm_file")
-	if err != nil || at == 0 {
+// isFileOf reports whether a mapping is of the file.
+func (f *Finder) isFileOf(k *kernel.Kernel, vma mm.VMA) (bool, error) {
+	if vma.File == 0 {
+		return false, nil
+	}
+	is, ok := f.seen[vma.File]
+	if ok {
+		return is, nil
+	}
+	t, err := k.Struct("file")
+	if err != nil {
 		return false, err
 	}
-	is, ok := f.seen[at]
-	if !ok {
-		var found File
-		if found, err = readFile(file); err != nil {
-			err = fmt.Errorf("file at %v: %w", at, err)
-		}
-		is = f.want.Is(found)
-		f.seen[at] = is
+	found, err := readFile(k.At(vma.File, t))
+	if err != nil {
+		err = fmt.Errorf("file at %v: %w", vma.File, err)
 	}
+	is = f.want.Is(found)
+	f.seen[vma.File] = is
 	return is, err
-}
-
-// maxVMAs bounds the mappings of one task; vm.max_map_count is 65530 at first.
-const maxVMAs = 1 << 24
-
-// vmas walks the struct vm_area_structs of a struct mm_struct: in a maple tree
-// since Linux kernel commit 763ecb035029 ("mm: remove the vma linked list") (in
-// v6.1), in a list before.
-func vmas(mm kernel.Value) iter.Seq2[kernel.Value, error] {
-	return func(yield func(kernel.Value, error) bool) {
-		k := mm.Kernel()
-		if mm.Has("mm_mt") {
-			t, err := k.Struct("vm_area_struct")
-			if err != nil {
-				yield(kernel.Value{}, err)
-				return
-			}
-			tree, err := mm.Path("mm_mt")
-			if err != nil {
-				yield(kernel.Value{}, err)
-				return
-			}
-			a, _ := tree.Addr()
-			for r, err := range k.MapleTree(a) {
-				if !yield(k.At(r.Entry, t), err) {
-					return
-				}
-			}
-			return
-		}
-		vma, at, err := target(mm, "mmap")
-		for n := 0; err == nil && at != 0 && n < maxVMAs; n++ {
-			if !yield(vma, nil) {
-				return
-			}
-			vma, at, err = target(vma, "vm_next")
-		}
-		if err != nil {
-			yield(kernel.Value{}, err)
-		}
-	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/kernel/fs"
+	"github.com/kdbg/kdbg/kernel/mm"
 )
 
 func init() {
@@ -166,18 +167,34 @@ func (e *Env) showDentry(ctx context.Context, word string) error {
 		[][]string{{hexAddr(f.Dentry), hexAddr(f.Inode), hexAddr(f.Super), f.Type, f.Name}})
 }
 
-// showInodePages writes which pages of an inode are in memory.
+// showInodePages writes the pages of an inode that are in memory.
 func (e *Env) showInodePages(ctx context.Context, word string) error {
 	a, err := e.address(ctx, word)
 	if err != nil {
 		return err
 	}
-	return list(ctx, e, []string{"PAGE", ">INDEX"}, fs.Pages(e.Kernel, a), func(p fs.Page) any {
-		return struct {
-			Page  string `json:"page"`
-			Index uint64 `json:"index"`
-		}{p.Addr.String(), p.Index}
-	}, func(p fs.Page) []string {
-		return []string{hexAddr(p.Addr), strconv.FormatUint(p.Index, 10)}
-	})
+	pages := func(yield func(mm.Page, error) bool) {
+		for p, err := range fs.Pages(e.Kernel, a) {
+			var page mm.Page
+			if err == nil {
+				page, err = e.Memory.PageAt(p.Addr)
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+	if !e.JSON {
+		number, err := fs.PageCount(e.Kernel, a)
+		if err != nil {
+			return err
+		}
+		if err := writeTable(e.Out, []string{"INODE", ">NRPAGES"}, [][]string{{hexAddr(a), strconv.FormatUint(number, 10)}}); err != nil {
+			return err
+		}
+		if err := e.blankLine(); err != nil {
+			return err
+		}
+	}
+	return list(ctx, e, pageHeader, pages, func(p mm.Page) any { return e.pageObject(p) }, e.pageRow)
 }

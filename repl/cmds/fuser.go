@@ -54,7 +54,7 @@ func runFuser(ctx context.Context, env *Env, args string) error {
 	if len(words) != 1 {
 		return usage("fuser", "fuser takes the path or the address of a file")
 	}
-	finder := fs.NewFinder(env.wantedFile(ctx, words[0]))
+	finder := fs.NewFinder(env.Memory, env.wantedFile(ctx, words[0]))
 	found := false
 	users := func(yield func(fileUser, error) bool) {
 		for t, err := range env.Kernel.Tasks() {
