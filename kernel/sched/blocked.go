@@ -166,15 +166,23 @@ func (h *hung) waitsIn(frames []stack.Frame) string {
 	return ""
 }
 
-// slowPaths are the functions in which a task waits for a lock, by how their
-// names begin, with what they keep of it on the stack.
-var slowPaths = []struct{ prefix, kind, waiter string }{
-	{"__mutex_lock", Mutex, "mutex_waiter"},
-	{"__ww_mutex_lock", Mutex, "mutex_waiter"},
-	{"rwsem_down_read", RWSem, "rwsem_waiter"},
-	{"rwsem_down_write", RWSem, "rwsem_waiter"},
-	{"__down", Semaphore, "semaphore_waiter"},
-	{"___down", Semaphore, "semaphore_waiter"},
+// slowPath is a function in which a task waits for a lock, by how its name
+// begins, and what the task keeps on its stack meanwhile: a structure that is
+// linked by a node to a list of the lock.
+type slowPath struct {
+	prefix, kind       string
+	waiter, node, task string // the structure, and the members for the list and the task
+	list               string // of the lock
+}
+
+var slowPaths = []slowPath{
+	{"__mutex_lock", Mutex, "mutex_waiter", "list", "task", "wait_list"},
+	{"__ww_mutex_lock", Mutex, "mutex_waiter", "list", "task", "wait_list"},
+	{"rwsem_down_read", RWSem, "rwsem_waiter", "list", "task", "wait_list"},
+	{"rwsem_down_write", RWSem, "rwsem_waiter", "list", "task", "wait_list"},
+	{"percpu_rwsem_wait", PerCPURWSem, "wait_queue_entry", "entry", "private", "waiters.head"},
+	{"__down", Semaphore, "semaphore_waiter", "list", "task", "wait_list"},
+	{"___down", Semaphore, "semaphore_waiter", "list", "task", "wait_list"},
 }
 
 // onStack finds the lock of a task that is in one of the slow paths.
@@ -183,7 +191,7 @@ func (h *hung) onStack(t kernel.Task, frames []stack.Frame) place {
 		name := h.unwind.Name(f).Symbol
 		for _, path := range slowPaths {
 			if strings.HasPrefix(name, path.prefix) {
-				if a := h.search(t, frames[0].At, path.kind, path.waiter); a != 0 {
+				if a := h.search(t, frames[0].At, path); a != 0 {
 					return place{path.kind, a}
 				}
 			}
@@ -194,31 +202,31 @@ func (h *hung) onStack(t kernel.Task, frames []stack.Frame) place {
 
 // search looks on a task's stack for what it waits with, which is on the list of
 // the lock: a structure whose list leads back to it and whose task is t. The lock
-// is what the list leads to that is none of those; where it has no list but
+// is where the list leads to that is none of those; where it has no list but
 // points to the first, it is what points there, from a word on the stack.
-func (h *hung) search(t kernel.Task, sp vmcore.Addr, kind, waiter string) vmcore.Addr {
+func (h *hung) search(t kernel.Task, sp vmcore.Addr, path slowPath) vmcore.Addr {
+	waiter, err := h.k.Struct(path.waiter)
+	if err != nil {
+		return 0
+	}
+	lock, err := structAt(h.k, structOf[path.kind], 0)
+	if err != nil {
+		return 0
+	}
+	r := kernel.Reader{Value: h.k.At(0, waiter)}
+	task, node := r.AddrOf(path.task), r.AddrOf(path.node)
+	if r.Err != nil {
+		return 0
+	}
 	words := h.stackWords(t, sp)
-	wt, err := h.k.Struct(waiter)
-	if err != nil {
-		return 0
-	}
-	lt, err := h.k.Struct(structOf[kind])
-	if err != nil {
-		return 0
-	}
-	task, err := h.k.At(0, wt).Path("task")
-	if err != nil {
-		return 0
-	}
-	word := vmcore.Addr(h.k.Arch().Layout.WordSize)
+	size := vmcore.Addr(h.k.Arch().Layout.WordSize)
 	for i, w := range words {
-		at := sp + vmcore.Addr(i)*word - addr(task)
+		at := sp + vmcore.Addr(i)*size - task + node
 		if vmcore.Addr(w) != t.Addr || !h.linked(at) {
 			continue
 		}
-		ring := h.ring(at, addr(task))
-		lock := h.k.At(0, lt)
-		if list, err := lock.Path("wait_list"); err == nil {
+		ring := h.ring(at, task-node)
+		if list, err := lock.Path(path.list); err == nil {
 			if ring.head != 0 {
 				return ring.head - addr(list)
 			}
@@ -230,7 +238,7 @@ func (h *hung) search(t kernel.Task, sp vmcore.Addr, kind, waiter string) vmcore
 		}
 		for _, p := range words {
 			a := vmcore.Addr(p)
-			if q, err := h.k.Pointer(a + addr(first)); err == nil && ring.waiters[q] {
+			if q, err := h.k.Pointer(a + addr(first)); err == nil && ring.waiters[q+node] {
 				return a
 			}
 		}
@@ -273,7 +281,8 @@ type waiterRing struct {
 	head    vmcore.Addr
 }
 
-// ring follows the list that a waiter is on; task is where a waiter has its task.
+// ring follows the list that a waiter is on; task is how far behind its node a
+// waiter has its task.
 func (h *hung) ring(first, task vmcore.Addr) waiterRing {
 	r := waiterRing{waiters: map[vmcore.Addr]bool{first: true}}
 	for at := first; len(r.waiters) < maxWaiters; {

@@ -12,23 +12,24 @@ import (
 
 // Kinds of locks.
 const (
-	Mutex     = "mutex"
-	RWSem     = "rwsem"
-	Semaphore = "semaphore"
-	RTMutex   = "rtmutex"
-	Spinlock  = "spinlock"
+	Mutex       = "mutex"
+	RWSem       = "rwsem"
+	PerCPURWSem = "percpu_rwsem"
+	Semaphore   = "semaphore"
+	RTMutex     = "rtmutex"
+	Spinlock    = "spinlock"
 )
 
 // lockTypes are the structures of locks by their names.
 var lockTypes = map[string]string{
-	"mutex": Mutex, "rw_semaphore": RWSem, "semaphore": Semaphore, "rt_mutex": RTMutex, "rt_mutex_base": RTMutex,
+	"mutex": Mutex, "rw_semaphore": RWSem, "percpu_rw_semaphore": PerCPURWSem, "semaphore": Semaphore, "rt_mutex": RTMutex, "rt_mutex_base": RTMutex,
 	"spinlock": Spinlock, "raw_spinlock": Spinlock, "qspinlock": Spinlock,
 }
 
 // structOf is the structure that a lock of a kind is where only its address is
 // known.
 var structOf = map[string]string{
-	Mutex: "mutex", RWSem: "rw_semaphore", Semaphore: "semaphore", RTMutex: "rt_mutex_base", Spinlock: "spinlock",
+	Mutex: "mutex", RWSem: "rw_semaphore", PerCPURWSem: "percpu_rw_semaphore", Semaphore: "semaphore", RTMutex: "rt_mutex_base", Spinlock: "spinlock",
 }
 
 // Lock is a lock of the kernel, with who holds it and who waits for it.
@@ -77,6 +78,8 @@ func ReadLock(v kernel.Value) (l Lock, err error) {
 		err = l.mutex(v)
 	case RWSem:
 		err = l.rwsem(v)
+	case PerCPURWSem:
+		err = l.perCPURWSem(v)
 	case Semaphore:
 		err = l.semaphore(v)
 	case RTMutex:
@@ -84,7 +87,7 @@ func ReadLock(v kernel.Value) (l Lock, err error) {
 	case Spinlock:
 		err = l.spinlock(v)
 	default:
-		return l, &kernel.TypeError{Msg: v.TypeName() + " is no lock", Do: "locks are struct mutex, rw_semaphore, semaphore, rt_mutex and spinlock"}
+		return l, &kernel.TypeError{Msg: v.TypeName() + " is no lock", Do: "locks are struct mutex, rw_semaphore, percpu_rw_semaphore, semaphore, rt_mutex and spinlock"}
 	}
 	if err != nil {
 		err = fmt.Errorf("%s at %v: %w", l.Kind, l.Addr, err)
@@ -159,6 +162,34 @@ func (l *Lock) rwsem(v kernel.Value) error {
 		return "read"
 	}))
 }
+
+// perCPURWSem reads a struct percpu_rw_semaphore (include/linux/percpu-rwsem.h):
+// block says that a writer holds it or waits for the last readers, as the one that
+// freezes a file system does. It does not say which task that is.
+func (l *Lock) perCPURWSem(v kernel.Value) error {
+	r := kernel.Reader{Value: v}
+	block, waiters := r.Uint("block"), r.AddrOf("waiters")
+	if r.Err != nil {
+		return r.Err
+	}
+	l.Held = block != 0
+	for w, err := range Waiters(v.Kernel(), waiters) {
+		if err != nil || len(l.Waiters) == maxWaiters {
+			return err
+		}
+		mode := "write"
+		if w.Flags&percpuReader != 0 {
+			mode = "read"
+		}
+		l.Waiters = append(l.Waiters, LockWaiter{w.Task, mode})
+	}
+	return nil
+}
+
+// percpuReader is WQ_FLAG_CUSTOM (include/linux/wait.h), which marks those that
+// wait for a percpu_rwsem to read. It was 8, and is 4 since v6.7, which has no
+// WQ_FLAG_BOOKMARK; neither means anything else here.
+const percpuReader = 0x08 | 0x04
 
 // semaphore reads a struct semaphore.
 func (l *Lock) semaphore(v kernel.Value) error {

@@ -16,8 +16,8 @@ func init() {
 		Name: "lock",
 		Args: "[-t KIND] [ADDRESS|EXPRESSION]",
 		Help: "show who holds a lock and who waits, or all tasks that hang",
-		Doc: `lock shows a mutex, rwsem, semaphore, rtmutex or spinlock: the task that holds it
-and those that wait. An expression says by its type which it is; of an address,
+		Doc: `lock shows a mutex, rwsem, percpu_rwsem, semaphore, rtmutex or spinlock: the task
+that holds it and those that wait. An expression says by its type which it is; of an address,
 -t KIND says it, or it is a mutex.
 
     lock rtnl_mutex
@@ -75,10 +75,10 @@ func (e *Env) lockOf(ctx context.Context, src, kind string) (sched.Lock, error) 
 		return sched.Lock{}, err
 	}
 	switch kind {
-	case sched.Mutex, sched.RWSem, sched.Semaphore, sched.RTMutex, sched.Spinlock:
+	case sched.Mutex, sched.RWSem, sched.PerCPURWSem, sched.Semaphore, sched.RTMutex, sched.Spinlock:
 		return sched.LockAt(e.Kernel, kind, a)
 	}
-	return sched.Lock{}, usage("lock", "no kind of locks is called %s: there are mutex, rwsem, semaphore, rtmutex, spinlock", kind)
+	return sched.Lock{}, usage("lock", "no kind of locks is called %s: there are mutex, rwsem, percpu_rwsem, semaphore, rtmutex, spinlock", kind)
 }
 
 // isNumber reports whether a value is a number, of which the type says nothing
