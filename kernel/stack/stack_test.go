@@ -218,6 +218,7 @@ func TestNoTrace(t *testing.T) {
 		{"ended", func(m memory) { m.put(taskAt, 0) }, kernel.KindNotFound, "has no stack: it has ended"},
 		{"running", func(m memory) { m.put(taskAt+16, 1) }, kernel.KindUnsupported, "was running, and the dump has no registers of its CPU"},
 		{"poisoned thread.sp", func(m memory) { m.put(taskAt+8, 0xdead000000000100) }, kernel.KindUnmapped, "is on none of the stacks"},
+		{"thread.sp somewhere", func(m memory) { m.put(taskAt+8, uint64(bottom+0x100)) }, kernel.KindUnmapped, "where no code is"},
 		{"poisoned stack", func(m memory) { m.put(taskAt, ^uint64(0)) }, kernel.KindNotFound, "where none can be"},
 		{"no such task", func(m memory) { delete(m, taskAt) }, kernel.KindUnmapped, "not mapped"},
 	} {
@@ -308,7 +309,7 @@ func FuzzTrace(f *testing.F) {
 			if len(got.Frames) > 2*usualStack/8 {
 				t.Fatalf("%d frames", len(got.Frames))
 			}
-			for _, f := range got.Frames[min(1, len(got.Frames)):] {
+			for _, f := range got.Frames {
 				if f.Registers == nil && !u.code.contains(f.PC) {
 					t.Errorf("%v is not code", f.PC)
 				}

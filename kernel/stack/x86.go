@@ -50,8 +50,11 @@ func (m *x86) asleep(w *walk, task kernel.Value) (cursor, error) {
 		return cursor{}, fmt.Errorf("thread.sp of task %v: %w", w.task, err)
 	}
 	pc, err := w.word(base + inactivePC)
+	if err == nil && !m.code.contains(vmcore.Addr(pc)) {
+		err = &NotCodeError{PC: vmcore.Addr(pc), At: base + inactivePC}
+	}
 	if err != nil {
-		return cursor{}, err
+		return cursor{}, fmt.Errorf("thread.sp of task %v: %w", w.task, err)
 	}
 	c := cursor{
 		pc: vmcore.Addr(pc), sp: base + inactiveSize, fp: vmcore.Addr(fp),

@@ -117,7 +117,8 @@ func (c *code) find(ctx context.Context, where string, opts flags, counted bool)
 // function returns the bounds of the function that an address lies in.
 func (e *Env) function(a vmcore.Addr) (start, end vmcore.Addr, ok bool) {
 	s, _, ok := e.Kernel.Resolve(a)
-	if !ok || s.Size == 0 || s.Size > maxFunction {
+	isCode := s.Class == kallsyms.Text || s.Class == kallsyms.Init || s.Class == kallsyms.Unknown
+	if !ok || !isCode || s.Size == 0 || s.Size > maxFunction {
 		return 0, 0, false
 	}
 	return s.Addr, s.Addr + vmcore.Addr(s.Size), true
