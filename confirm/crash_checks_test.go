@@ -111,7 +111,13 @@ var crashChecks = []check{
 	},
 	{
 		name: "sym", ours: "sym -l", peers: "sym -l", more: true, // vmlinux has names that the kernel's own table has not
-		rows:  row("address", "name"),
+		rows: func(o object) []string {
+			text := o.text("address", "name")
+			if o["class"] == "percpu" && o["module"] != nil || o["name"] == "__pfx_sev_es_terminate" {
+				text += " ?" // crash leaves those of modules out, and names behind that of where the kernel begins
+			}
+			return []string{text}
+		},
 		parse: matches(`^([0-9a-f]+) \(.\) (\S+)$`),
 		same:  func(row string) string { return madeByCompiler.ReplaceAllString(row, "") },
 	},
