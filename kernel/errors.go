@@ -127,7 +127,7 @@ func (e *AmbiguousError) Hint() string {
 type UntypedError struct {
 	Symbol     kallsyms.Symbol
 	Alias      string   // another name of the same address that has a type; may be empty
-	Candidates []string // types that it has in other kernels, and which this one does not decide among
+	Candidates []string // declarations that it has in other kernels; this one does not show which is right
 	Unfit      error    // why a file that was found beside the dump was not used; may be nil
 	Err        error    // why the kernel has no types at all; nil where it has some
 }
@@ -155,6 +155,9 @@ func (e *UntypedError) Hint() string {
 		return fmt.Sprintf("%s lies at the same address and has a type", e.Alias)
 	}
 	hint := fmt.Sprintf("declare TYPE %[1]s; or cast it, (TYPE)%[1]s; or name a BTF of this kernel's variables with --btf", e.Symbol.Name)
+	if len(e.Candidates) > 0 {
+		hint += "; other kernels have " + strings.Join(e.Candidates, " or ")
+	}
 	if e.Unfit != nil {
 		hint += "; left alone: " + e.Unfit.Error()
 	}

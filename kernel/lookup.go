@@ -148,17 +148,17 @@ func (k *Kernel) at(s kallsyms.Symbol, t btf.Type, src btfsrc.Source) Value {
 	return v
 }
 
-// candidates returns the types that a symbol may have.
+// candidates returns the declarations that a symbol may have.
 func (k *Kernel) candidates(s kallsyms.Symbol) []string {
-	var names []string
+	var found []string
 	for _, typer := range k.typers {
 		for _, t := range typer.Candidates(s) {
-			if name := btfsrc.TypeName(t); !slices.Contains(names, name) {
-				names = append(names, name)
+			if c := btfsrc.Declaration(t, s.Name); !slices.Contains(found, c) {
+				found = append(found, c)
 			}
 		}
 	}
-	return names
+	return found
 }
 
 // typedAlias returns another name of a symbol's address that has a type, as

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ulikunitz/xz"
 
+	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/kernel"
 )
 
@@ -121,6 +122,39 @@ func TestVariablesMatchDWARF(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTableOfOtherKernels types the variables of a stock kernel that the table does
+// not know by its build ID: the dump has to show what is right.
+func TestTableOfOtherKernels(t *testing.T) {
+	const dump = "debian-6.12-amd64"
+	known := openDump(t, dump)
+	var info []byte
+	for line := range bytes.Lines(known.Info().Text()) {
+		if !bytes.HasPrefix(line, []byte("BUILD-ID=")) {
+			info = append(info, line...)
+		}
+	}
+	k := open(t, kernel.Options{Files: []string{"../testdata/dumps/" + dump + ".kdump"}, VMCOREINFO: info})
+	const step = 5 // every fifth is enough
+	typed, wrong := 0, 0
+	for i, want := range readTruth(t, dump) {
+		if i%step != 0 {
+			continue
+		}
+		v, err := k.Var(want.Name)
+		if err != nil || v.Source() != btfsrc.SourceTable {
+			continue
+		}
+		typed++
+		if size, err := v.Size(); err != nil || size != want.Size {
+			wrong++
+			t.Logf("%s has %d bytes as %s, want %d as %s", want.Name, size, v.TypeName(), want.Size, want.Type)
+		}
+	}
+	if typed < 26500/step || wrong > typed/200 {
+		t.Errorf("%d variables are typed, %d of a wrong size", typed, wrong)
 	}
 }
 

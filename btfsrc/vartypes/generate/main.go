@@ -12,7 +12,7 @@
 // age: of types that a dump cannot tell apart the last one's is taken.
 //
 // With -measure nothing is written: each kernel is typed from the table of those of
-// other releases, and held against its own DWARF.
+// other versions, then from that of older versions, and held against its own DWARF.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/kdbg/kdbg/btfsrc/vartypes"
 )
@@ -50,31 +51,18 @@ func run(files []string, out, without string, measured bool) error {
 	if measured {
 		return measureAll(kernels, os.Stdout, os.Stderr)
 	}
-	table, err := write(kernels, without)
+	table, err := write(slices.DeleteFunc(kernels, func(k *kernel) bool { return k.version() == without }))
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(out, table, 0o666)
 }
 
-// write returns the compressed table of kernels but for those of a version.
-func write(kernels []*kernel, without string) ([]byte, error) {
-	var used []*kernel
+// write returns the compressed table of kernels.
+func write(kernels []*kernel) ([]byte, error) {
 	var names []vartypes.Kernel
 	for _, k := range kernels {
-		if k.version() != without {
-			used = append(used, k)
-			names = append(names, k.Kernel)
-		}
+		names = append(names, k.Kernel)
 	}
-	return vartypes.Write(names, collect(used).entries())
-}
-
-// tableOf is [write], read again.
-func tableOf(kernels []*kernel, without string) (*vartypes.Table, error) {
-	b, err := write(kernels, without)
-	if err != nil {
-		return nil, err
-	}
-	return vartypes.Read(b)
+	return vartypes.Write(names, collect(kernels).entries())
 }

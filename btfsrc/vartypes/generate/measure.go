@@ -3,28 +3,52 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/kdbg/kdbg/btfsrc/vartypes"
 )
 
-// measureAll applies to each kernel the table of those of other releases: what a
-// kernel that the table has not seen can expect. The rows are those of a table in
-// Markdown; log gets each variable that is not right.
+// measureAll applies tables to kernels that they have not seen: one of all kernels
+// but those of the same version, which is what a kernel between two known ones can
+// expect, and one of older kernels, which is what the next release can. The rows are
+// those of tables in Markdown; log gets each variable that is not right.
 func measureAll(kernels []*kernel, out, log io.Writer) error {
-	fmt.Fprintln(out, "| kernel | variables | in the table | right | alike | but for the length | left open | wrong |")
-	fmt.Fprintln(out, "|---|---:|---:|---:|---:|---:|---:|---:|")
+	const head = "| kernel | variables | in the table | right | alike | but for the length | left open | wrong |\n|---|---:|---:|---:|---:|---:|---:|---:|\n"
+	fmt.Fprint(out, head)
 	for _, k := range kernels {
-		table, err := tableOf(kernels, k.version())
-		if err != nil {
+		others := slices.DeleteFunc(slices.Clone(kernels), func(o *kernel) bool { return o.version() == k.version() })
+		if err := measureRow(k, others, out, log); err != nil {
 			return err
 		}
-		s := measure(table, k, log)
-		percent := func(n int) string { return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(max(s.known, 1))) }
-		fmt.Fprintf(out, "| %s | %d | %.1f %% | %s | %s | %s | %s | %s (%d) |\n", k.Release, s.vars, 100*float64(s.known)/float64(s.vars),
-			percent(s.right), percent(s.alike), percent(s.length), percent(s.open), percent(s.wrong), s.wrong)
+	}
+	fmt.Fprint(out, "\n", head)
+	for _, k := range kernels {
+		older := kernels[:slices.IndexFunc(kernels, func(o *kernel) bool { return o.version() == k.version() })]
+		if len(older) == 0 {
+			continue
+		}
+		if err := measureRow(k, older, out, io.Discard); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func measureRow(k *kernel, others []*kernel, out, log io.Writer) error {
+	b, err := write(others)
+	if err != nil {
+		return err
+	}
+	table, err := vartypes.Read(b)
+	if err != nil {
+		return err
+	}
+	s := measure(table, k, log)
+	percent := func(n int) string { return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(max(s.known, 1))) }
+	_, err = fmt.Fprintf(out, "| %s | %d | %.1f %% | %s | %s | %s | %s | %s (%d) |\n", k.Release, s.vars, 100*float64(s.known)/float64(s.vars),
+		percent(s.right), percent(s.alike), percent(s.length), percent(s.open), percent(s.wrong), s.wrong)
+	return err
 }
 
 // version returns the part of the release that names a version of Linux: 6.12.
