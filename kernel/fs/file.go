@@ -194,7 +194,13 @@ func (f *File) readInode(v kernel.Value, members ...string) error {
 	if err != nil || at == 0 {
 		return err
 	}
-	f.Inode, f.inode = at, inode
+	return f.setInode(inode)
+}
+
+// setInode reads a struct inode.
+func (f *File) setInode(inode kernel.Value) error {
+	f.Inode, _ = inode.Addr()
+	f.inode = inode
 	r := kernel.Reader{Value: inode}
 	if name, ok := fileTypes[r.Uint("i_mode")>>12]; ok {
 		f.Type = name

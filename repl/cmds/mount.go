@@ -12,13 +12,15 @@ import (
 func init() {
 	register(&Command{
 		Name: "mount",
-		Args: "[-n TASK] [NAME|ADDRESS]...",
+		Args: "[-f] [-i] [-n TASK] [NAME|ADDRESS]...",
 		Help: "list the mounted file systems",
 		Doc: `mount lists what is mounted: the addresses of the struct mount and of the struct
 super_block, the type of the file system, its device, and the directory.
 
     mount                        everything in the namespace of the first task
     mount -n 165                 everything in the namespace of a task
+    mount -f /tmp                and the files on it that tasks have open
+    mount -i /home               and the inodes on it that are to be written
     mount /proc tmpfs            those with this directory, device or type
     mount ffff888003a40000       the mount, super block, root or vfsmount there,
                                  or the one that holds this dentry or inode`,
@@ -27,7 +29,7 @@ super_block, the type of the file system, its device, and the directory.
 }
 
 func runMount(ctx context.Context, env *Env, args string) error {
-	opts, wanted, err := options("mount", args, "n:")
+	opts, wanted, err := options("mount", args, "fin:")
 	if err != nil {
 		return err
 	}
@@ -43,13 +45,13 @@ func runMount(ctx context.Context, env *Env, args string) error {
 	if err != nil {
 		return err
 	}
-	header := []string{"MOUNT", "SUPERBLK", "TYPE", "DEVNAME", "DIRNAME"}
 	chosen := env.mountWords(ctx, wanted)
-	err = list(ctx, env, header, chooseMounts(fs.Mounts(ns), chosen), func(m fs.Mount) any {
-		return mountObject{m.Source, m.Target, m.Type, m.Addr.String(), m.Super.String(), m.Root.String()}
-	}, func(m fs.Mount) []string {
-		return []string{hexAddr(m.Addr), hexAddr(m.Super), m.Type, m.Source, m.Target}
-	})
+	mounts := chooseMounts(fs.Mounts(ns), chosen)
+	if opts.has('f') || opts.has('i') {
+		err = env.showMountsFiles(ctx, mounts, opts)
+	} else {
+		err = list(ctx, env, mountHeader, mounts, func(m fs.Mount) any { return newMountObject(m) }, mountRow)
+	}
 	for _, w := range chosen {
 		if err == nil && !w.found {
 			err = &kernel.NotFoundError{What: "mount", Name: w.name}
@@ -66,6 +68,16 @@ type mountObject struct {
 	Address    string `json:"address"`
 	SuperBlock string `json:"super_block"`
 	Root       string `json:"root"`
+}
+
+func newMountObject(m fs.Mount) mountObject {
+	return mountObject{m.Source, m.Target, m.Type, m.Addr.String(), m.Super.String(), m.Root.String()}
+}
+
+var mountHeader = []string{"MOUNT", "SUPERBLK", "TYPE", "DEVNAME", "DIRNAME"}
+
+func mountRow(m fs.Mount) []string {
+	return []string{hexAddr(m.Addr), hexAddr(m.Super), m.Type, m.Source, m.Target}
 }
 
 // mountWord asks for mounts by name or address.
