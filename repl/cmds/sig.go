@@ -31,8 +31,9 @@ var signalNames = strings.Fields("SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT S
 	"SIGPIPE SIGALRM SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF " +
 	"SIGWINCH SIGIO SIGPWR SIGSYS")
 
-// The signals for programs to use as they like.
-const firstRealTime, lastRealTime = 32, 64
+// The signals for programs to use as they like; those from the middle on are
+// counted from the last.
+const firstRealTime, middleRealTime, lastRealTime = 32, 49, 64
 
 // signalName names a signal.
 func signalName(n int) string {
@@ -41,8 +42,10 @@ func signalName(n int) string {
 		return signalNames[n-1]
 	case n == firstRealTime:
 		return "SIGRTMIN"
-	case n > firstRealTime && n < lastRealTime:
+	case n > firstRealTime && n < middleRealTime:
 		return fmt.Sprintf("SIGRTMIN+%d", n-firstRealTime)
+	case n >= middleRealTime && n < lastRealTime:
+		return fmt.Sprintf("SIGRTMAX-%d", lastRealTime-n)
 	case n == lastRealTime:
 		return "SIGRTMAX"
 	}
@@ -233,7 +236,7 @@ func (e *Env) showSignals(t kernel.Task, first bool) error {
 	fmt.Fprintf(&b, "%s\n", taskLine(t))
 	if first {
 		fmt.Fprintf(&b, "SIGNAL_STRUCT: %x  NR_THREADS: %d\n", s.signal, s.Threads)
-		fmt.Fprintf(&b, " SIG %-16s  %10s %-16s FLAGS\n", "   SIGACTION", "HANDLER", "      MASK")
+		fmt.Fprintf(&b, " SIG    SIGACTION        HANDLER       MASK       FLAGS\n")
 		for _, a := range s.actions {
 			fmt.Fprintf(&b, "%4s %s %10s %016x %s\n", fmt.Sprintf("[%d]", a.Signal), hexAddr(a.Addr), handlerText(a.Handler, ""), a.Mask, flagText(a.Flags))
 		}
