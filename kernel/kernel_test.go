@@ -475,3 +475,21 @@ func TestFloatJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestDerived keeps one thing of each type with a kernel.
+func TestDerived(t *testing.T) {
+	type first struct{ n int }
+	type second struct{ n int }
+	made := 0
+	k := newKernel(t)
+	for range 3 {
+		a := kernel.Derived(k, func(*kernel.Kernel) *first { made++; return &first{made} })
+		b := kernel.Derived(k, func(*kernel.Kernel) second { made++; return second{made} })
+		if a.n != 1 || b.n != 2 {
+			t.Errorf("%d and %d", a.n, b.n)
+		}
+	}
+	if a := kernel.Derived(newKernel(t), func(*kernel.Kernel) *first { return &first{7} }); a.n != 7 {
+		t.Errorf("another kernel has %d", a.n)
+	}
+}

@@ -3,6 +3,7 @@ package stack
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -116,6 +117,30 @@ func BenchmarkRunning(b *testing.B) {
 		for task := range u.cpus() {
 			if got := u.Trace(kernel.Task{Addr: task}); got.Err != nil {
 				b.Fatal(got.Err)
+			}
+		}
+	}
+}
+
+// TestAreas finds the stacks of each CPU in the real dumps.
+func TestAreas(t *testing.T) {
+	for _, dump := range dumps {
+		k := openDump(t, dump)
+		m := newUnwinder(k).machine
+		seen := make(map[vmcore.Addr]bool)
+		for cpu := range 2 {
+			var names []string
+			for _, a := range m.areas(cpu) {
+				names = append(names, fmt.Sprintf("%s:%dK", a.name, (a.end-a.start)>>10))
+				// Those of #VC are mapped in guests of SEV-ES only.
+				if _, err := k.Pointer(a.end - 8); err != nil && !strings.HasPrefix(a.name, "VC") || seen[a.start] {
+					t.Errorf("%s: CPU %d, %s stack at %v: %v", dump, cpu, a.name, a.start, err)
+				}
+				seen[a.start] = true
+			}
+			const want = "IRQ:16K DF:8K NMI:8K DB:8K MCE:8K VC:8K VC2:8K entry:4K"
+			if got := strings.Join(names, " "); got != want {
+				t.Errorf("%s: CPU %d has stacks %s, want %s", dump, cpu, got, want)
 			}
 		}
 	}
