@@ -52,6 +52,7 @@ func (m *Memory) Search(ctx context.Context, q Query, pieces iter.Seq2[Piece, er
 		if s.phys == nil {
 			return
 		}
+		found := foundHits{searcher: s}
 		for j := range s.start(ctx, pieces) {
 			select {
 			case <-j.done:
@@ -59,6 +60,7 @@ func (m *Memory) Search(ctx context.Context, q Query, pieces iter.Seq2[Piece, er
 				yield(Hit{}, ctx.Err())
 				return
 			}
+			found.recall(ctx, j)
 			for _, h := range j.hits {
 				if !yield(h, nil) {
 					return
@@ -93,8 +95,11 @@ func newSearcher(phys vmcore.PhysMemory, layout vmcore.Layout, q Query) *searche
 	return s
 }
 
-// job is a run of addresses in the order of which hits are yielded.
+// job is a run of addresses in the order of which hits are yielded. A job that is
+// again has memory that jobs before it have, at other addresses.
 type job struct {
+	again bool
+
 	addr  uint64
 	size  uint64  // a hit begins in it
 	parts []Piece // beside each other; together size bytes and the overlap
@@ -128,6 +133,10 @@ func (s *searcher) start(ctx context.Context, pieces iter.Seq2[Piece, error]) <-
 			case <-ctx.Done():
 				return
 			}
+			if j.again {
+				close(j.done)
+				continue
+			}
 			select {
 			case queue <- j:
 			case <-ctx.Done():
@@ -139,9 +148,12 @@ func (s *searcher) start(ctx context.Context, pieces iter.Seq2[Piece, error]) <-
 }
 
 // jobs cuts pieces into jobs and joins small ones that lie beside each other.
+// Numbers are not looked for twice in memory that is mapped twice; texts are, as
+// they may reach into what lies beside it.
 func (s *searcher) jobs(pieces iter.Seq2[Piece, error]) iter.Seq[*job] {
 	most := searchJob + uint64(s.overlap)
 	return func(yield func(*job) bool) {
+		var queued physSet
 		var run []Piece // not searched yet, beside each other
 		var size uint64 // of them
 		emit := func(n uint64, err error) bool {
@@ -159,12 +171,27 @@ func (s *searcher) jobs(pieces iter.Seq2[Piece, error]) iter.Seq[*job] {
 				}
 				continue
 			}
-			if size > 0 && run[0].Addr+size != p.Addr && !emit(size, nil) {
-				return
-			}
 			for p.Size > 0 {
-				var part Piece
-				part, p = p.cut(most - size)
+				known := uint64(0)
+				part, rest := p.cut(most - size)
+				if len(s.Texts) == 0 {
+					if known = queued.prefix(part); known == 0 {
+						part, rest = p.cut(min(part.Size, queued.gap(part)))
+						queued.add(part)
+					}
+				}
+				if size > 0 && (known > 0 || run[0].Addr+size != p.Addr) && !emit(size, nil) {
+					return
+				}
+				if known > 0 {
+					part, p = p.cut(min(known, searchJob))
+					again := &job{again: true, addr: part.Addr, size: part.Size, parts: []Piece{part}, done: make(chan struct{})}
+					if !yield(again) {
+						return
+					}
+					continue
+				}
+				p = rest
 				run, size = append(run, part), size+part.Size
 				if size == most && !emit(searchJob, nil) {
 					return
