@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -328,6 +329,21 @@ var crashChecks = []check{
 		parse: func(lines []string) []string {
 			return matches(`^([0-9a-f]{16}) (\S+) .* (\S+)  ([A-Z]+)$`)(lines)
 		},
+	},
+	{
+		name: "bpf programs", ours: "bpf -P", peers: "bpf -P",
+		rows: func(o object) []string {
+			return []string{o.text("id", "address", "aux", "type", "tag") + " " + strings.Join(o.words("maps"), ",")}
+		},
+		parse: matches(`^ *(\d+) +([0-9a-f]{16}) ([0-9a-f]{16}) +(\S+) +([0-9a-f]{16}) +(\S+)$`),
+	},
+	{
+		name: "bpf maps", ours: "bpf -M", peers: "bpf -M",
+		rows: func(o object) []string {
+			flags, _ := strconv.Atoi(o.text("flags"))
+			return []string{fmt.Sprintf("%s %08x", o.text("id", "address", "type"), flags)}
+		},
+		parse: matches(`^ *(\d+) +([0-9a-f]{16}) +(\S+) +([0-9a-f]{8})$`),
 	},
 	{
 		name: "list", ours: "list -h init_task -o task_struct.tasks", peers: "list -h init_task -o task_struct.tasks",
