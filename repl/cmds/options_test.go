@@ -45,3 +45,28 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestScattered takes options from between other words.
+func TestScattered(t *testing.T) {
+	for _, tc := range []struct{ args, want string }{
+		{"a.b -x 0x10 -3", "[x:] [a.b 0x10 -3]"},
+		{"-s m.name -s m.state -H head -o8", "[H: o:8 s:m.name,m.state] [head]"},
+		{"head -xs m", "[s:m x:] [head]"},
+		{"head -q", "list has no option -q"},
+		{"head -s", "-s wants a value"},
+		{"'a", "a quote is not closed"},
+	} {
+		opts, rest, err := scattered("list", tc.args, "s:o:xH")
+		var letters []string
+		for _, letter := range slices.Sorted(maps.Keys(opts)) {
+			letters = append(letters, fmt.Sprintf("%c:%s", letter, opts.value(letter)))
+		}
+		got := fmt.Sprint(letters, " ", rest)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.args, got, tc.want)
+		}
+	}
+}
