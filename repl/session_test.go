@@ -232,6 +232,8 @@ func TestComplete(t *testing.T) {
 		{"print \"init_ta", "[init_ta]:"},
 		{"files -", "[-]: -R -c -d -p"},
 		{"files ini", "[ini]: init init_8259A init_IRQ init_ISA_irqs …"},
+		{"mod veth", "[veth]: veth"},
+		{"repeat -", "[-]: -n"},
 		{"mount -n 1", "[1]: 1 10 11 12 …"},
 		{"print init_task | gre", "[gre]: grep gre_gro_complete gre_gro_receive gre_gso_segment …"},
 		{"info | grep x testdata/vars-7", "[testdata/vars-7]: testdata/vars-7.2-amd64/"},

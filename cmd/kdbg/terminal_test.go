@@ -13,13 +13,6 @@ import (
 	"github.com/creack/pty"
 )
 
-// shown returns what the terminal shows from where expect has come to.
-func (p *screen) shown() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.String()[p.seen:]
-}
-
 // end leaves kdbg and checks its status.
 func (p *screen) end() {
 	p.t.Helper()

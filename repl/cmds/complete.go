@@ -119,7 +119,7 @@ func (c *Command) complete(env *Env, args string) (start int, list []string) {
 var placeholder = regexp.MustCompile(`\b[A-Z]{3,}`)
 
 // expressions are the words of a synopsis that stand for any expression.
-var expressions = map[string]bool{"ADDRESS": true, "EXPRESSION": true, "TYPE": true, "VALUE": true}
+var expressions = map[string]bool{"ADDRESS": true, "EXPRESSION": true, "START": true, "TYPE": true, "VALUE": true}
 
 // completer returns what offers words for a word of a synopsis, or nil.
 func completer(placeholder string) func(env *Env, args string) (int, []string) {
@@ -159,6 +159,9 @@ var optionWord = regexp.MustCompile(`(?:^|[\[| ])-([A-Za-z]+|[0-9]+)`)
 func (c *Command) options() map[string]string {
 	all := make(map[string]string)
 	for _, m := range optionWord.FindAllStringSubmatch(c.Args, -1) {
+		if placeholder.MatchString(m[1]) { // as -SECONDS
+			continue
+		}
 		letters := strings.Split(m[1], "")
 		if m[1][0] <= '9' {
 			letters = []string{m[1]}

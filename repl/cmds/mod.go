@@ -13,7 +13,7 @@ import (
 func init() {
 	register(&Command{
 		Name: "mod",
-		Args: "[-t] [NAME...]",
+		Args: "[-t] [MODULE...]",
 		Help: "list the kernel's modules",
 		Doc: `mod lists the modules that were loaded, or those it is given: address of the
 struct module, name, lowest address, size, whether the kernel had types (BTF) for

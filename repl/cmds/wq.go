@@ -20,7 +20,7 @@ bound to, its threads with the work that they run, and the work that none has
 taken yet. Work is an address, its function, and the queue that it was given to.
 
     -b          only the pools that have work
-    -q [NAME]   the queues: how much of their work pools have taken, and the work
+    -q [NAME]   the queues: how much of their work pools have taken, and work
                 that waits for other work of the same queue`,
 		Run: runWq,
 	})
