@@ -101,7 +101,7 @@ func TestSimilarCommands(t *testing.T) {
 		{"prnt x", "did you mean print?"},
 		{"pritn", "did you mean print?"},
 		{"xprint", "did you mean print?"},
-		{"wh", "did you mean whatis?"},
+		{"wh", "did you mean wq, whatis?"},
 		{"jiffies", "help lists the commands; print jiffies prints a value"},
 	} {
 		if got := Unknown(tc.line).(*UsageError).Hint(); got != tc.want {
