@@ -15,7 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-//go:generate go run ./generate -o table.zst
+//go:generate go run ./generate -o table.zst $KDBG_KERNELS
 
 //go:embed table.zst
 var embedded []byte

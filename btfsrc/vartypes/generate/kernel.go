@@ -90,6 +90,19 @@ func (k *kernel) readRelease(syms []kallsyms.Symbol) (string, error) {
 	return "", errors.New("no linux_banner in it")
 }
 
+// version returns the part of the release that names a version of Linux: 6.12.
+func (k *kernel) version() string {
+	n := k.number()
+	return fmt.Sprintf("%d.%d", n[0], n[1])
+}
+
+// number returns the version in numbers.
+func (k *kernel) number() []int {
+	n := make([]int, 2)
+	fmt.Sscanf(k.Release, "%d.%d", &n[0], &n[1])
+	return n
+}
+
 // readBuildID returns the build ID from the note that the linker writes.
 func readBuildID(f *elf.File) (string, error) {
 	sec := f.Section(".notes")

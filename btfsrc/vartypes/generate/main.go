@@ -1,25 +1,27 @@
 // Generate makes the table of package vartypes from kernels.
 //
-//	go run ./generate -o table.zst VMLINUX...
-//	go run ./generate -measure VMLINUX... 2>differences
+//	KDBG_KERNELS=/srv/kernels go generate ./btfsrc/vartypes
+//	go run ./btfsrc/vartypes/generate -measure /srv/kernels 2>differences
 //
-// Each VMLINUX has a symbol table, and in its .BTF all its variables, which
+// The folder has a vmlinux of each kernel under any name, with a symbol table and,
+// in its .BTF, all its variables, which
 //
-//	kdbg encode --vars-extra VMLINUX
+//	kdbg encode --vars-extra vmlinux
 //
-// puts there from its DWARF; the rest of the DWARF is not needed any more. The
-// table is the same bytes for the same kernels in the same order, which is that of
-// age: of types that a dump cannot tell apart the last one's is taken.
+// puts there from its DWARF; the DWARF is not needed any more. The table is the same
+// bytes for the same kernels.
 //
 // With -measure nothing is written: each kernel is typed from the table of those of
 // other versions, then from that of older versions, and held against its own DWARF.
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/kdbg/kdbg/btfsrc/vartypes"
@@ -36,17 +38,13 @@ func main() {
 	}
 }
 
-func run(files []string, out, without string, measured bool) error {
-	if len(files) == 0 || measured == (out != "") {
-		return errors.New("give -o FILE or -measure, and the vmlinux of each kernel, see go doc")
+func run(args []string, out, without string, measured bool) error {
+	if len(args) == 0 || measured == (out != "") {
+		return errors.New("give -o FILE or -measure, and the vmlinux of each kernel or their folder; see go doc")
 	}
-	var kernels []*kernel
-	for _, name := range files {
-		k, err := readKernel(name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		kernels = append(kernels, k)
+	kernels, err := readKernels(args)
+	if err != nil {
+		return err
 	}
 	if measured {
 		return measureAll(kernels, os.Stdout, os.Stderr)
@@ -56,6 +54,32 @@ func run(files []string, out, without string, measured bool) error {
 		return err
 	}
 	return os.WriteFile(out, table, 0o666)
+}
+
+// readKernels reads files and the files of folders. It returns the kernels by age:
+// of types that a dump cannot tell apart, that of the last is taken.
+func readKernels(args []string) ([]*kernel, error) {
+	var kernels []*kernel
+	for _, arg := range args {
+		files := []string{arg}
+		if entries, err := os.ReadDir(arg); err == nil {
+			files = nil
+			for _, e := range entries {
+				files = append(files, filepath.Join(arg, e.Name()))
+			}
+		}
+		for _, name := range files {
+			k, err := readKernel(name)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			kernels = append(kernels, k)
+		}
+	}
+	slices.SortFunc(kernels, func(a, b *kernel) int {
+		return cmp.Or(slices.Compare(a.number(), b.number()), cmp.Compare(a.Release, b.Release))
+	})
+	return kernels, nil
 }
 
 // write returns the compressed table of kernels.

@@ -51,13 +51,6 @@ func measureRow(k *kernel, others []*kernel, out, log io.Writer) error {
 	return err
 }
 
-// version returns the part of the release that names a version of Linux: 6.12.
-func (k *kernel) version() string {
-	major, rest, _ := strings.Cut(k.Release, ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	return major + "." + minor
-}
-
 // score counts the variables of a kernel by what the table makes of them.
 type score struct {
 	vars, known                       int
