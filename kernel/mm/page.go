@@ -289,7 +289,7 @@ func (m *Memory) sectionPages(x Section, from, to uint64, yield func(Page, error
 
 // PageFlags returns the flags of pages that the kernel has, in its order.
 func (m *Memory) PageFlags() ([]PageFlag, error) {
-	if _, err := m.sparse(); err != nil && m.page == nil {
+	if _, err := m.sparse(); m.page == nil {
 		return nil, err
 	}
 	return m.page.flagNames, nil

@@ -29,7 +29,7 @@ func (s SwapArea) Value() kernel.Value { return s.value }
 // SwapAreas yields the swap areas that are in use.
 func (m *Memory) SwapAreas() iter.Seq2[SwapArea, error] {
 	return func(yield func(SwapArea, error) bool) {
-		if len(m.k.Lookup("swap_info")) == 0 {
+		if !m.has("swap_info") {
 			return // without CONFIG_SWAP
 		}
 		t, err := m.k.Struct("swap_info_struct")

@@ -62,7 +62,7 @@ func (m *Memory) Usage() (u Usage, errs []error) {
 		u.HugeTotal += h.Total << h.Order
 		u.HugeFree += h.Free << h.Order
 	}
-	if _, ok := m.symbol("total_swap_pages"); ok { // CONFIG_SWAP
+	if m.has("total_swap_pages") { // CONFIG_SWAP
 		get(&u.SwapTotal, "swap", func() (uint64, error) { return m.long("total_swap_pages") })
 		get(&u.SwapFree, "free swap", func() (uint64, error) { return m.long("nr_swap_pages") })
 	}
@@ -87,11 +87,9 @@ func (m *Memory) long(names ...string) (uint64, error) {
 	return 0, first
 }
 
-// symbol reports whether the kernel has a variable.
-func (m *Memory) symbol(name string) (n int, ok bool) {
-	n = len(m.k.Lookup(name))
-	return n, n > 0
-}
+// has reports whether the kernel has a variable: what was left out of its
+// configuration has none.
+func (m *Memory) has(name string) bool { return len(m.k.Lookup(name)) > 0 }
 
 // commitLimit is what the kernel would promise to programs at most
 // (vm_commit_limit, mm/util.c).
@@ -124,7 +122,7 @@ func (m *Memory) committed() (uint64, error) {
 // buffers counts the cached pages of block devices (nr_blockdev_pages,
 // block/bdev.c).
 func (m *Memory) buffers() (uint64, error) {
-	if _, ok := m.symbol("blockdev_superblock"); !ok {
+	if !m.has("blockdev_superblock") {
 		return 0, nil // without CONFIG_BLOCK
 	}
 	sb, err := m.k.Struct("super_block")
@@ -169,7 +167,7 @@ type HugePages struct {
 // HugePages yields the sizes of huge pages that the kernel can reserve.
 func (m *Memory) HugePages() iter.Seq2[HugePages, error] {
 	return func(yield func(HugePages, error) bool) {
-		if _, ok := m.symbol("hstates"); !ok {
+		if !m.has("hstates") {
 			return // without CONFIG_HUGETLB_PAGE
 		}
 		t, err := m.k.Struct("hstate")

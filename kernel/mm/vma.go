@@ -1,6 +1,7 @@
 package mm
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -115,9 +116,8 @@ func (m *Memory) readVMA(s kernel.Value) (VMA, error) {
 }
 
 // Contents yields what a program's VMA has behind it, in order of address and
-// without gaps: runs of pages in memory, pages that are elsewhere, and runs of
-// pages that were never touched, which have no size of page frame (Phys is 0) and
-// a Mapping.Err of [ErrUntouched].
+// without gaps: runs of pages in memory; pages that are elsewhere, whose Err says
+// where; and runs of pages that were never touched, with [ErrUntouched].
 func (m *Memory) Contents(space *paging.Space, v VMA) iter.Seq2[paging.Mapping, error] {
 	return func(yield func(paging.Mapping, error) bool) {
 		at := v.Start
@@ -144,11 +144,7 @@ func (m *Memory) Contents(space *paging.Space, v VMA) iter.Seq2[paging.Mapping, 
 }
 
 // ErrUntouched says that a program has an address and no page for it yet.
-var ErrUntouched error = untouchedError{}
-
-type untouchedError struct{}
-
-func (untouchedError) Error() string { return "not mapped" }
+var ErrUntouched = errors.New("not mapped")
 
 // VMAFlags returns the names of the flags of a VMA. Kernels from v6.19 on have them
 // in an enum; before they were macros (include/linux/mm.h), of which those are
