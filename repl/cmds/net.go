@@ -9,12 +9,13 @@ import (
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/kernel/net"
+	"github.com/kdbg/kdbg/vmcore"
 )
 
 func init() {
 	register(&Command{
 		Name: "net",
-		Args: "[-a] [-n TASK] [-s [TASK]...]",
+		Args: "[-a] [-n TASK] [-s|-S [TASK]...]",
 		Help: "show network devices, neighbours and sockets",
 		Doc: `net lists the network devices of the kernel's first namespace and their IP
 addresses.
@@ -24,6 +25,7 @@ addresses.
     net -a              neighbours, as ARP and neighbour discovery found them
     net -s              the sockets that the current task has open
     net -s 165 sshd     those of other tasks
+    net -S 165          and the struct socket and struct sock of each
 
 A socket of a Unix family has a path in place of an address and a port; a name
 that begins with @ is an abstract one. A netlink socket has ports.`,
@@ -37,7 +39,7 @@ func runNet(ctx context.Context, env *Env, args string) error {
 	case err != nil:
 		return err
 	case opts.has('s') || opts.has('S'):
-		return env.eachTask(ctx, words, env.showSockets)
+		return env.eachTask(ctx, words, func(t kernel.Task) error { return env.showSockets(t, opts.has('S')) })
 	case len(words) > 0:
 		return usage("net", "net takes tasks behind -s or -n only")
 	case opts.has('a'):
@@ -113,8 +115,8 @@ type socketObject struct {
 	Remote   string `json:"remote"`
 }
 
-// showSockets writes the sockets of a task.
-func (e *Env) showSockets(t kernel.Task) error {
+// showSockets writes the sockets of a task, and their structures if whole.
+func (e *Env) showSockets(t kernel.Task, whole bool) error {
 	var sockets []net.Socket
 	for s, err := range net.Sockets(t.Value()) {
 		if err != nil {
@@ -147,5 +149,34 @@ func (e *Env) showSockets(t kernel.Task) error {
 			strconv.Itoa(s.FD), hexAddr(s.Addr), hexAddr(s.Sock), s.Family + ":" + s.Type, s.Local, s.Remote, s.State,
 		})
 	}
-	return writeTable(e.Out, []string{">FD", "SOCKET", "SOCK", "FAMILY:TYPE", "SOURCE-PORT", "DESTINATION-PORT", "STATE"}, rows)
+	header := []string{">FD", "SOCKET", "SOCK", "FAMILY:TYPE", "SOURCE-PORT", "DESTINATION-PORT", "STATE"}
+	if err := writeTable(e.Out, header, rows); err != nil || !whole {
+		return err
+	}
+	for _, s := range sockets {
+		for _, part := range []struct {
+			name string
+			at   vmcore.Addr
+		}{{"socket", s.Addr}, {"sock", s.Sock}} {
+			if err := e.showStructAt(part.name, part.at); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// showStructAt writes the structure of a name at an address, behind its name.
+func (e *Env) showStructAt(name string, at vmcore.Addr) error {
+	t, err := e.Kernel.Struct(name)
+	if err != nil {
+		return err
+	}
+	if err := e.Printf("\nstruct %s at %s ", name, hexAddr(at)); err != nil {
+		return err
+	}
+	if err := e.Kernel.At(at, t).Format(e.Out, e.Settings.formatOptions(0)); err != nil {
+		return err
+	}
+	return e.Printf("\n")
 }
