@@ -25,7 +25,7 @@ import (
 	"github.com/kdbg/kdbg/vmcore"
 )
 
-var damagePlaces = flag.Int("damage", 60, "how many words of each dump's memory TestDamagedMemory changes, one at a time")
+var damagePlaces = flag.Int("damage", 60, "how many words of each dump's memory TestDamagedMemory changes, one at a time, and at least one for each line")
 
 // damagedLines are the lines that are tried of a command, where that is not just
 // its name. Commands without lines do not walk through memory, or are tried by
@@ -108,7 +108,7 @@ func TestDamagedMemory(t *testing.T) {
 		}
 		lines = append(lines, more...)
 	}
-	places := *damagePlaces
+	places := max(*damagePlaces, len(lines))
 	if testing.Short() {
 		places = min(places, 20)
 	}
