@@ -11,7 +11,7 @@ from drgn.helpers.linux.irq import for_each_irq_desc, irq_desc_action_names, irq
 from drgn.helpers.linux.mm import for_each_vma, for_each_vmap_area, task_rss, task_vsize
 from drgn.helpers.linux.module import for_each_module
 from drgn.helpers.linux.net import for_each_netdev, netdev_ipv4_addrs, netdev_ipv6_addrs, netdev_name
-from drgn.helpers.linux.percpu import per_cpu, per_cpu_ptr
+from drgn.helpers.linux.percpu import per_cpu
 from drgn.helpers.linux.pid import for_each_task
 from drgn.helpers.linux.printk import get_dmesg
 from drgn.helpers.linux.sched import cpu_curr, cpu_rq, rq_for_each_fair_task, rq_for_each_rt_task, task_cpu, task_state_to_char
@@ -95,17 +95,6 @@ def irq():
         yield int(n), hexa(d), cpumask_to_cpulist(irq_desc_affinity_mask(d)), *counts, *names
 
 
-def waiting_for_rcu(cache):
-    """How many objects are given back, but not free before RCU's readers are
-    through; drgn counts them as allocated."""
-    try:
-        sheaves = cache.cpu_sheaves.read_()
-    except AttributeError:
-        return 0
-    rcu = (per_cpu_ptr(sheaves, cpu).rcu_free.read_() for cpu in for_each_online_cpu(prog)) if sheaves else ()
-    return sum(int(sheaf.size) for sheaf in rcu if sheaf)
-
-
 def slab():
     for c in for_each_slab_cache(prog):
         u = slab_cache_usage(c)
@@ -117,7 +106,7 @@ def slab_objects():
     # other CPUs have given back.
     for c in for_each_slab_cache(prog):
         if not hasattr(c, "cpu_slab"):
-            yield hexa(c), slab_cache_usage(c).active_objs - waiting_for_rcu(c)
+            yield hexa(c), slab_cache_usage(c).active_objs
 
 
 def vmalloc():
