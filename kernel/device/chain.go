@@ -57,7 +57,3 @@ func pointerTable(k *kernel.Kernel, name, structName string) (kernel.Value, erro
 	}
 	return k.Object(name, &btf.Array{Index: k.BasicType("unsigned int"), Type: &btf.Pointer{Target: t}, Nelems: majorChains})
 }
-
-// major and minor take a dev_t apart (include/linux/kdev_t.h).
-func major(dev uint64) int { return int(dev >> 20) }
-func minor(dev uint64) int { return int(dev & (1<<20 - 1)) }
