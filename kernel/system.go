@@ -142,8 +142,21 @@ type Syscall struct {
 // maxSyscalls bounds the table; no architecture has 600 yet.
 const maxSyscalls = 4096
 
-// Syscalls returns the table of system calls, by number. It ends where an entry
-// is no function of the kernel.
+// SyscallError says that an entry of the table of system calls is damaged.
+type SyscallError struct {
+	Number int
+	Addr   vmcore.Addr
+}
+
+func (e *SyscallError) Error() string {
+	return fmt.Sprintf("system call %d: no function begins at %v", e.Number, e.Addr)
+}
+
+// Kind returns [KindIO].
+func (*SyscallError) Kind() string { return KindIO }
+
+// Syscalls returns the table of system calls, by number. It ends with the last
+// entry that is a function of the kernel; others before that are damaged.
 func (k *Kernel) Syscalls() iter.Seq2[Syscall, error] {
 	return func(yield func(Syscall, error) bool) {
 		syms := dataSymbols(k.syms.Lookup("sys_call_table"))
@@ -152,6 +165,7 @@ func (k *Kernel) Syscalls() iter.Seq2[Syscall, error] {
 			return
 		}
 		word := uint64(k.layout.WordSize)
+		var broken []error // counts if a function comes behind it
 		for i := range min(syms[0].Size/word, maxSyscalls) {
 			a, err := k.Pointer(syms[0].Addr + vmcore.Addr(i*word))
 			if err != nil {
@@ -160,8 +174,15 @@ func (k *Kernel) Syscalls() iter.Seq2[Syscall, error] {
 			}
 			s, off, ok := k.Resolve(a)
 			if !ok || off != 0 || s.Class != kallsyms.Text {
-				return
+				broken = append(broken, &SyscallError{int(i), a})
+				continue
 			}
+			for _, err := range broken {
+				if !yield(Syscall{}, err) {
+					return
+				}
+			}
+			broken = nil
 			if !yield(Syscall{int(i), a, s.Name}, nil) {
 				return
 			}
