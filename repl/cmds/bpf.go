@@ -1,6 +1,7 @@
 package cmds
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -54,7 +55,7 @@ func runBPF(ctx context.Context, env *Env, args string) error {
 	if err := env.showPrograms(ctx, bpf.Programs(env.Kernel), false); err != nil {
 		return err
 	}
-	if err := env.blankLine(); err != nil {
+	if err := env.blank(); err != nil {
 		return err
 	}
 	return env.showMaps(ctx, "", false)
@@ -97,7 +98,7 @@ func (e *Env) showPrograms(ctx context.Context, programs iter.Seq2[bpf.Program, 
 	if full {
 		header = append(header, ">XLATED", ">JITED", "CODE", "GPL", ">UID", "NAME")
 	}
-	return list(ctx, e, header, programs, func(p bpf.Program) any { return newProgramObject(p) }, func(p bpf.Program) []string {
+	return writeList(ctx, e, header, programs, func(p bpf.Program) any { return newProgramObject(p) }, func(p bpf.Program) []string {
 		var maps []string
 		for _, id := range p.Maps {
 			maps = append(maps, strconv.FormatUint(id, 10))
@@ -127,23 +128,21 @@ func (e *Env) showProgram(ctx context.Context, word string, opts flags) error {
 		return usage("bpf", "%q is not the ID of a program", word)
 	}
 	var found *bpf.Program
-	for p, err := range bpf.Programs(e.Kernel) {
-		if err != nil {
-			e.Problem(err)
-		} else if p.ID == id {
+	for p := range sound(ctx, e, bpf.Programs(e.Kernel)) {
+		if p.ID == id {
 			found = &p
 		}
 	}
 	if found == nil {
-		return &kernel.NotFoundError{What: "BPF program", Name: word}
+		return cmp.Or(ctx.Err(), error(&kernel.NotFoundError{What: "BPF program", Name: word}))
 	}
 	if err := e.showPrograms(ctx, each([]bpf.Program{*found}, nil), true); err != nil || !opts.has('t') && !opts.has('T') {
 		return err
 	}
-	if err := e.blankLine(); err != nil {
+	if err := e.blank(); err != nil {
 		return err
 	}
-	return list(ctx, e, nil, found.Instructions(), func(i bpf.Instruction) any {
+	return writeList(ctx, e, nil, found.Instructions(), func(i bpf.Instruction) any {
 		return struct {
 			Number int    `json:"number"`
 			Bytes  string `json:"bytes"`
@@ -173,19 +172,22 @@ type mapObject struct {
 
 // showMaps writes maps, that of an ID if one is given, and more of each if full.
 func (e *Env) showMaps(ctx context.Context, word string, full bool) error {
-	maps := bpf.Maps(e.Kernel)
+	maps, found := bpf.Maps(e.Kernel), word == ""
 	if word != "" {
 		id, err := strconv.ParseUint(word, 10, 32)
 		if err != nil {
 			return usage("bpf", "%q is not the ID of a map", word)
 		}
-		maps = oneMap(maps, id)
+		maps = where(maps, func(m bpf.Map) bool {
+			found = found || m.ID == id
+			return m.ID == id
+		})
 	}
 	header := []string{">ID", "BPF_MAP", "BPF_MAP_TYPE", "MAP_FLAGS"}
 	if full {
 		header = append(header, ">KEY_SIZE", ">VALUE_SIZE", ">MAX_ENTRIES", "NAME")
 	}
-	return list(ctx, e, header, maps, func(m bpf.Map) any {
+	err := writeList(ctx, e, header, maps, func(m bpf.Map) any {
 		return mapObject{"map", m.ID, m.Addr.String(), m.Type, m.Name, m.KeySize, m.ValueSize, m.MaxEntries, m.Flags}
 	}, func(m bpf.Map) []string {
 		row := []string{strconv.FormatUint(m.ID, 10), hexAddr(m.Addr), m.Type, fmt.Sprintf("%08x", m.Flags)}
@@ -194,23 +196,8 @@ func (e *Env) showMaps(ctx context.Context, word string, full bool) error {
 		}
 		return row
 	})
-}
-
-// oneMap keeps the map of an ID.
-func oneMap(maps iter.Seq2[bpf.Map, error], id uint64) iter.Seq2[bpf.Map, error] {
-	return func(yield func(bpf.Map, error) bool) {
-		found := false
-		for m, err := range maps {
-			if err == nil && m.ID != id {
-				continue
-			}
-			found = found || err == nil
-			if !yield(m, err) {
-				return
-			}
-		}
-		if !found {
-			yield(bpf.Map{}, &kernel.NotFoundError{What: "BPF map", Name: strconv.FormatUint(id, 10)})
-		}
+	if err == nil && !found {
+		return &kernel.NotFoundError{What: "BPF map", Name: word}
 	}
+	return err
 }

@@ -76,8 +76,8 @@ func runBT(ctx context.Context, env *Env, args string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if i > 0 && !env.JSON {
-			if err := env.Printf("\n"); err != nil {
+		if i > 0 {
+			if err := env.blank(); err != nil {
 				return err
 			}
 		}

@@ -1,9 +1,9 @@
 package cmds
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 
@@ -49,28 +49,21 @@ func runCgroup(ctx context.Context, env *Env, args string) error {
 		}
 		groups = cgroup.OfTask(tasks[0].Value())
 	}
-	if len(words) > 0 {
-		groups = below(groups, words[0])
+	found := len(words) == 0
+	if !found {
+		path := words[0]
+		groups = where(groups, func(g cgroup.Group) bool {
+			inside := g.Path == path || strings.HasPrefix(g.Path, strings.TrimSuffix(path, "/")+"/")
+			found = found || inside
+			return inside
+		})
 	}
 	header := []string{"CGROUP", ">HIER", ">TASKS", ">MEMORY", "CONTROLLERS", "PATH"}
-	return list(ctx, env, header, groups, func(g cgroup.Group) any { return newGroupObject(g) }, groupRow)
-}
-
-// below keeps the groups at and below a path.
-func below(groups iter.Seq2[cgroup.Group, error], path string) iter.Seq2[cgroup.Group, error] {
-	return func(yield func(cgroup.Group, error) bool) {
-		found := false
-		for g, err := range groups {
-			inside := err != nil || g.Path == path || strings.HasPrefix(g.Path, strings.TrimSuffix(path, "/")+"/")
-			found = found || inside && err == nil
-			if inside && !yield(g, err) {
-				return
-			}
-		}
-		if !found {
-			yield(cgroup.Group{}, &kernel.NotFoundError{What: "control group", Name: path})
-		}
+	err = writeList(ctx, env, header, groups, func(g cgroup.Group) any { return newGroupObject(g) }, groupRow)
+	if err == nil && !found {
+		return &kernel.NotFoundError{What: "control group", Name: words[0]}
 	}
+	return err
 }
 
 // groupObject is a control group in JSON.
@@ -109,21 +102,14 @@ func groupRow(g cgroup.Group) []string {
 // showGroupTasks writes the threads of a group.
 func (e *Env) showGroupTasks(ctx context.Context, word string) error {
 	address, addressErr := e.address(ctx, word)
-	for g, err := range cgroup.Groups(e.Kernel) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			e.Problem(err)
-			continue
-		}
+	for g := range sound(ctx, e, cgroup.Groups(e.Kernel)) {
 		if g.Path != word && (addressErr != nil || g.Addr != address) {
 			continue
 		}
 		header := []string{">PID", "TASK", "COMM"}
-		return list(ctx, e, header, g.Members(), func(t kernel.Task) any { return newTaskObject(t) }, func(t kernel.Task) []string {
+		return writeList(ctx, e, header, g.Members(), func(t kernel.Task) any { return newTaskObject(t) }, func(t kernel.Task) []string {
 			return []string{strconv.Itoa(t.PID), hexAddr(t.Addr), fmt.Sprintf("%q", t.Comm)}
 		})
 	}
-	return &kernel.NotFoundError{What: "control group", Name: word}
+	return cmp.Or(ctx.Err(), error(&kernel.NotFoundError{What: "control group", Name: word}))
 }

@@ -112,8 +112,8 @@ func (e *Env) eachTask(ctx context.Context, words []string, show func(kernel.Tas
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if i > 0 && !e.JSON {
-			if err := e.Printf("\n"); err != nil {
+		if i > 0 {
+			if err := e.blank(); err != nil {
 				return err
 			}
 		}

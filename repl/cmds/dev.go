@@ -46,18 +46,10 @@ func runDev(ctx context.Context, env *Env, args string) error {
 	if err := env.showCharDevices(ctx); err != nil {
 		return err
 	}
-	if err := env.blankLine(); err != nil {
+	if err := env.blank(); err != nil {
 		return err
 	}
 	return env.showBlockDevices(ctx)
-}
-
-// blankLine parts two tables for people.
-func (e *Env) blankLine() error {
-	if e.JSON {
-		return nil
-	}
-	return e.Printf("\n")
 }
 
 // charObject and blockObject are devices in JSON.
@@ -91,7 +83,7 @@ func (e *Env) symbolOr(a vmcore.Addr) string {
 func (e *Env) showCharDevices(ctx context.Context) error {
 	devices, errs := device.CharDevices(e.Kernel)
 	header := []string{">CHRDEV", "NAME", "CDEV", "OPERATIONS"}
-	return list(ctx, e, header, each(devices, errs), func(c device.Char) any {
+	return writeList(ctx, e, header, each(devices, errs), func(c device.Char) any {
 		o := charObject{Kind: "char", Major: c.Major, Minor: c.Minor, Count: c.Count, Name: c.Name}
 		if c.CDev != 0 {
 			o.CDev, o.Operations = c.CDev.String(), e.symbolOr(c.Ops)
@@ -135,7 +127,7 @@ func (e *Env) showBlockDevices(ctx context.Context) error {
 		}
 	}
 	header := []string{">BLKDEV", "NAME", "GENDISK", "OPERATIONS", "DISK"}
-	return list(ctx, e, header, each(blocks, errs), func(b blockDevice) any {
+	return writeList(ctx, e, header, each(blocks, errs), func(b blockDevice) any {
 		o := blockObject{Kind: "block", Major: b.Major, Name: b.Name}
 		if b.disk != nil {
 			o.Disk, o.Gendisk, o.Operations = b.disk.Name, b.disk.Addr.String(), e.symbolOr(b.disk.Ops)
@@ -178,7 +170,7 @@ func (e *Env) showDisks(ctx context.Context, busy bool) error {
 		loads = slices.DeleteFunc(loads, func(l diskLoad) bool { return l.total() == 0 })
 	}
 	header := []string{">MAJOR", "GENDISK", "NAME", "REQUEST_QUEUE", ">TOTAL", ">READ", ">WRITE"}
-	return list(ctx, e, header, each(loads, errs), func(l diskLoad) any {
+	return writeList(ctx, e, header, each(loads, errs), func(l diskLoad) any {
 		return struct {
 			Major   int    `json:"major"`
 			Minor   int    `json:"minor"`
@@ -199,7 +191,7 @@ func (e *Env) showDisks(ctx context.Context, busy bool) error {
 
 func (e *Env) showPCI(ctx context.Context) error {
 	header := []string{"PCI DEV", "DO:BU:SL.FN", "CLASS", "PCI_ID", "TYPE"}
-	return list(ctx, e, header, device.PCIDevices(e.Kernel), func(p device.PCI) any {
+	return writeList(ctx, e, header, device.PCIDevices(e.Kernel), func(p device.PCI) any {
 		type object struct {
 			Address string `json:"address"`
 			Name    string `json:"name"`
@@ -231,7 +223,7 @@ func (e *Env) showResources(ctx context.Context) error {
 	if err := e.showRanges(ctx, "ports", 4, device.Ports(e.Kernel)); err != nil {
 		return err
 	}
-	if err := e.blankLine(); err != nil {
+	if err := e.blank(); err != nil {
 		return err
 	}
 	return e.showRanges(ctx, "memory", 8, device.Memory(e.Kernel))
@@ -240,7 +232,7 @@ func (e *Env) showResources(ctx context.Context) error {
 // showRanges writes ranges of ports or memory, as /proc/ioports and /proc/iomem
 // have them.
 func (e *Env) showRanges(ctx context.Context, kind string, digits int, ranges iter.Seq2[device.Resource, error]) error {
-	return list(ctx, e, []string{"RESOURCE", ">RANGE", "NAME"}, ranges, func(r device.Resource) any {
+	return writeList(ctx, e, []string{"RESOURCE", ">RANGE", "NAME"}, ranges, func(r device.Resource) any {
 		return struct {
 			Kind    string `json:"kind"`
 			Address string `json:"address"`

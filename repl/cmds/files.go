@@ -192,9 +192,9 @@ func (e *Env) showInodePages(ctx context.Context, word string) error {
 		if err := writeTable(e.Out, []string{"INODE", ">NRPAGES"}, [][]string{{hexAddr(a), strconv.FormatUint(number, 10)}}); err != nil {
 			return err
 		}
-		if err := e.blankLine(); err != nil {
+		if err := e.blank(); err != nil {
 			return err
 		}
 	}
-	return list(ctx, e, pageHeader, pages, func(p mm.Page) any { return e.pageObject(p) }, e.pageRow)
+	return writeList(ctx, e, pageHeader, pages, func(p mm.Page) any { return e.pageObject(p) }, e.pageRow)
 }

@@ -67,8 +67,8 @@ func runForeach(ctx context.Context, env *Env, args string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if i > 0 && !env.JSON {
-			if err := env.Printf("\n"); err != nil {
+		if i > 0 {
+			if err := env.blank(); err != nil {
 				return err
 			}
 		}
@@ -153,13 +153,7 @@ func (e *Env) choose(ctx context.Context, s selection) ([]kernel.Task, error) {
 			return nil, err
 		}
 	} else {
-		for t, err := range e.Kernel.Tasks() {
-			if err != nil {
-				e.Problem(err)
-				continue
-			}
-			tasks = append(tasks, t)
-		}
+		tasks = slices.Collect(sound(ctx, e, e.Kernel.Tasks()))
 	}
 	return slices.DeleteFunc(tasks, func(t kernel.Task) bool { return !s.has(t) }), nil
 }

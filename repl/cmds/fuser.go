@@ -76,7 +76,7 @@ func runFuser(ctx context.Context, env *Env, args string) error {
 			}
 		}
 	}
-	err = list(ctx, env, []string{">PID", "TASK", "COMM", "USAGE"}, users, func(u fileUser) any {
+	err = writeList(ctx, env, []string{">PID", "TASK", "COMM", "USAGE"}, users, func(u fileUser) any {
 		return struct {
 			taskObject
 			Usage []string `json:"usage"`

@@ -118,12 +118,8 @@ func (e *Env) irqObject(irq device.IRQ) irqObject {
 
 func (e *Env) showIRQs(ctx context.Context, irqs iter.Seq2[device.IRQ, error]) error {
 	var rows [][]string
-	for irq, err := range irqs {
+	for irq := range sound(ctx, e, irqs) {
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			e.Problem(err)
 		case e.JSON:
 			if err := e.Object(e.irqObject(irq)); err != nil {
 				return err
@@ -159,7 +155,7 @@ func (e *Env) showAffinity(ctx context.Context, irqs iter.Seq2[device.IRQ, error
 		}
 		return kernel.CPUList(cpus)
 	}
-	return list(ctx, e, []string{">IRQ", "NAME", "AFFINITY"}, irqs, func(irq device.IRQ) any {
+	return writeList(ctx, e, []string{">IRQ", "NAME", "AFFINITY"}, irqs, func(irq device.IRQ) any {
 		o := e.irqObject(irq)
 		o.Affinity = affinity(irq)
 		return o
@@ -190,7 +186,7 @@ func (e *Env) showIRQCounts(ctx context.Context, irqs iter.Seq2[device.IRQ, erro
 		}
 		return counts
 	}
-	return list(ctx, e, header, irqs, func(irq device.IRQ) any {
+	return writeList(ctx, e, header, irqs, func(irq device.IRQ) any {
 		o := e.irqObject(irq)
 		o.Counts, o.CPUs = counts(irq), cpus
 		return o
@@ -210,7 +206,7 @@ func (e *Env) showIRQCounts(ctx context.Context, irqs iter.Seq2[device.IRQ, erro
 
 // showVectors shows a table of handlers.
 func (e *Env) showVectors(ctx context.Context, title string, vectors iter.Seq2[device.Vector, error]) error {
-	return list(ctx, e, []string{">" + title, "ACTION", "SYMBOL"}, vectors, func(v device.Vector) any {
+	return writeList(ctx, e, []string{">" + title, "ACTION", "SYMBOL"}, vectors, func(v device.Vector) any {
 		return struct {
 			Vector  int    `json:"vector"`
 			Handler string `json:"handler"`

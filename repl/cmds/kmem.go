@@ -61,8 +61,8 @@ func runKmem(ctx context.Context, env *Env, args string) error {
 		if !opts.has(l.letter) || l.letter == 's' && opts.has('S') || l.letter == 'f' && opts.has('F') {
 			continue
 		}
-		if shown && !env.JSON {
-			if err := env.Printf("\n"); err != nil {
+		if shown {
+			if err := env.blank(); err != nil {
 				return err
 			}
 		}
@@ -204,5 +204,5 @@ func kmemVmalloc(ctx context.Context, env *Env, opts flags, words []string) erro
 			}
 		}
 	}
-	return list(ctx, env, areaHeader, each(areas, nil), env.areaObject, areaRow)
+	return writeList(ctx, env, areaHeader, each(areas, nil), env.areaObject, areaRow)
 }

@@ -38,24 +38,18 @@ func kmemPages(ctx context.Context, env *Env, opts flags, words []string) error 
 			return err
 		}
 	}
-	for p, err := range env.Memory.Pages(0, ^uint64(0)) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		switch {
-		case err != nil:
-			env.Problem(err)
-			continue
-		case env.JSON:
+	for p := range sound(ctx, env, env.Memory.Pages(0, ^uint64(0))) {
+		var err error
+		if env.JSON {
 			err = env.Object(env.pageObject(p))
-		default:
+		} else {
 			err = env.Printf("%s\n", pageLine(env.pageRow(p)))
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // pageLine writes a row of a table of pages that is too long to be set at once.
@@ -84,11 +78,7 @@ func (e *Env) pageOf(a vmcore.Addr) (mm.Page, error) {
 func kmemFree(ctx context.Context, env *Env, opts flags, _ []string) error {
 	types := env.Memory.MigrateTypes()
 	var total, counted uint64
-	for z, err := range env.Memory.Zones() {
-		if err != nil {
-			env.Problem(err)
-			continue
-		}
+	for z := range sound(ctx, env, env.Memory.Zones()) {
 		counters, err := env.Memory.Counters(z)
 		if err != nil {
 			env.Problem(err)
@@ -149,14 +139,7 @@ type freeObject struct {
 // showFreeLists shows the free lists of a zone and returns the pages on them.
 func (e *Env) showFreeLists(ctx context.Context, z mm.Zone, types []string, blocks bool) (pages uint64, err error) {
 	var rows [][]string
-	for f, err := range e.Memory.FreeLists(z) {
-		if ctx.Err() != nil {
-			return pages, ctx.Err()
-		}
-		if err != nil {
-			e.Problem(err)
-			continue
-		}
+	for f := range sound(ctx, e, e.Memory.FreeLists(z)) {
 		pages += f.Pages()
 		name := fmt.Sprint(f.Type)
 		if f.Type < len(types) {
@@ -187,8 +170,8 @@ func (e *Env) showFreeLists(ctx context.Context, z mm.Zone, types []string, bloc
 			rows = append(rows, []string{"", "", "  " + head, "", "", ""})
 		}
 	}
-	if e.JSON {
-		return pages, nil
+	if e.JSON || ctx.Err() != nil {
+		return pages, ctx.Err()
 	}
 	if err := writeTable(e.Out, []string{">AREA", ">SIZE", "FREE_AREA_STRUCT", ">BLOCKS", ">PAGES", "TYPE"}, rows); err != nil {
 		return pages, err
@@ -197,21 +180,17 @@ func (e *Env) showFreeLists(ctx context.Context, z mm.Zone, types []string, bloc
 }
 
 // kmemZones shows the zones and what they count.
-func kmemZones(_ context.Context, env *Env, _ flags, _ []string) error {
-	for z, err := range env.Memory.Zones() {
-		if err != nil {
-			env.Problem(err)
-			continue
-		}
+func kmemZones(ctx context.Context, env *Env, _ flags, _ []string) error {
+	for z := range sound(ctx, env, env.Memory.Zones()) {
 		counters, err := env.Memory.Counters(z)
 		if err != nil {
 			env.Problem(err)
 		}
-		if err := env.showZone(z, counters); err != nil {
+		if err := env.showZone(ctx, z, counters); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // zoneObject is a zone in JSON.
@@ -240,14 +219,10 @@ type cpuPagesObject struct {
 	Batch   uint64 `json:"batch"`
 }
 
-func (e *Env) showZone(z mm.Zone, counters []mm.Counter) error {
+func (e *Env) showZone(ctx context.Context, z mm.Zone, counters []mm.Counter) error {
 	var cpus []cpuPagesObject
 	if z.Present > 0 {
-		for p, err := range e.Memory.CPUPages(z) {
-			if err != nil {
-				e.Problem(err)
-				continue
-			}
+		for p := range sound(ctx, e, e.Memory.CPUPages(z)) {
 			cpus = append(cpus, cpuPagesObject{p.CPU, p.Addr.String(), p.Count, p.High, p.Batch})
 		}
 	}
@@ -282,7 +257,7 @@ func (e *Env) showZone(z mm.Zone, counters []mm.Counter) error {
 // kmemNodes shows nodes, their zones, and the sections of memory.
 func kmemNodes(ctx context.Context, env *Env, _ flags, _ []string) error {
 	size := env.Memory.PageSize()
-	err := list(ctx, env, []string{"NODE", ">SIZE", ">PRESENT", "PGLIST_DATA", ">START_PADDR", ">START_MAPNR"}, env.Memory.Nodes(),
+	err := writeList(ctx, env, []string{"NODE", ">SIZE", ">PRESENT", "PGLIST_DATA", ">START_PADDR", ">START_MAPNR"}, env.Memory.Nodes(),
 		func(n mm.Node) any {
 			return struct {
 				Node     int    `json:"node"`
@@ -304,7 +279,7 @@ func kmemNodes(ctx context.Context, env *Env, _ flags, _ []string) error {
 	if err := env.blank(); err != nil {
 		return err
 	}
-	err = list(ctx, env, []string{"NODE", "ZONE", "NAME", ">SIZE", ">PRESENT", ">MANAGED", "ADDRESS", ">START_PADDR", ">START_MAPNR"}, env.Memory.Zones(),
+	err = writeList(ctx, env, []string{"NODE", "ZONE", "NAME", ">SIZE", ">PRESENT", ">MANAGED", "ADDRESS", ">START_PADDR", ">START_MAPNR"}, env.Memory.Zones(),
 		func(z mm.Zone) any {
 			return zoneObject{
 				Node: z.Node, Zone: z.Index, Name: z.Name, Address: z.Addr.String(), StartPFN: z.StartPFN,
@@ -323,14 +298,6 @@ func kmemNodes(ctx context.Context, env *Env, _ flags, _ []string) error {
 	return env.showSections(ctx)
 }
 
-// blank writes an empty line between tables.
-func (e *Env) blank() error {
-	if e.JSON {
-		return nil
-	}
-	return e.Printf("\n")
-}
-
 // showSections shows the sections of memory, where the kernel has such.
 func (e *Env) showSections(ctx context.Context) error {
 	sections, err := e.Memory.Sections()
@@ -344,7 +311,7 @@ func (e *Env) showSections(ctx context.Context) error {
 		return err
 	}
 	pages := e.Memory.SectionPages()
-	return list(ctx, e, []string{">NR", "SECTION", "CODED_MEM_MAP", "MEM_MAP", "STATE", ">PFN"}, each(sections, nil),
+	return writeList(ctx, e, []string{">NR", "SECTION", "CODED_MEM_MAP", "MEM_MAP", "STATE", ">PFN"}, each(sections, nil),
 		func(s mm.Section) any {
 			return struct {
 				Section uint64 `json:"section"`

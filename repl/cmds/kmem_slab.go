@@ -42,10 +42,8 @@ func kmemSlabs(ctx context.Context, env *Env, opts flags, words []string) error 
 		}
 	}
 	if len(words) == 0 {
-		for c, err := range env.Memory.Caches() {
-			if err != nil {
-				env.Problem(err)
-			} else if !out[c.Name] {
+		for c := range sound(ctx, env, env.Memory.Caches()) {
+			if !out[c.Name] {
 				caches = append(caches, c)
 			}
 		}
@@ -92,7 +90,7 @@ func (o cacheObject) row() []string {
 }
 
 func (e *Env) showCaches(ctx context.Context, caches []mm.Cache) error {
-	return list(ctx, e, cacheHeader, each(caches, nil),
+	return writeList(ctx, e, cacheHeader, each(caches, nil),
 		func(c mm.Cache) any { return e.cacheObject(c) },
 		func(c mm.Cache) []string { return e.cacheObject(c).row() })
 }

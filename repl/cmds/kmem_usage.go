@@ -150,7 +150,7 @@ func counterLines(counters []mm.Counter) string {
 // kmemHuge shows the huge pages by size.
 func kmemHuge(ctx context.Context, env *Env, _ flags, _ []string) error {
 	size := env.Memory.PageSize()
-	return list(ctx, env, []string{"HSTATE", ">SIZE", ">FREE", ">TOTAL", "NAME"}, env.Memory.HugePages(),
+	return writeList(ctx, env, []string{"HSTATE", ">SIZE", ">FREE", ">TOTAL", "NAME"}, env.Memory.HugePages(),
 		func(h mm.HugePages) any {
 			return struct {
 				Address string `json:"address"`

@@ -58,19 +58,12 @@ func runList(ctx context.Context, env *Env, args string) error {
 	if err := v.parse(ctx, opts, rest); err != nil {
 		return err
 	}
-	for node, err := range v.nodes(opts) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			env.Problem(err)
-			continue
-		}
+	for node := range sound(ctx, env, v.nodes(opts)) {
 		if err := v.node(node); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // parse reads the options and the words behind them: an offset that -o was left

@@ -54,27 +54,57 @@ func (e *IncompleteError) Unreported() int { return max(0, e.Problems-maxProblem
 // Kind returns [kernel.KindIO].
 func (e *IncompleteError) Kind() string { return kernel.KindIO }
 
-// list writes what a walk finds: in JSON an object for each item as it comes,
-// otherwise a table under header, nil for none. What the walk finds broken is a
-// problem.
-func list[T any](ctx context.Context, env *Env, header []string, seq iter.Seq2[T, error], object func(T) any, row func(T) []string) error {
-	var rows [][]string
-	for item, err := range seq {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		switch {
-		case err != nil:
-			env.Problem(err)
-		case env.JSON:
-			if err := env.Object(object(item)); err != nil {
-				return err
+// sound passes on what a walk finds; what it finds broken is a problem. It ends
+// with ctx, whose error is then the caller's.
+func sound[T any](ctx context.Context, env *Env, walk iter.Seq2[T, error]) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for item, err := range walk {
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				env.Problem(err)
+			case !yield(item):
+				return
 			}
-		default:
-			rows = append(rows, row(item))
 		}
 	}
+}
+
+// where keeps what is wanted of a walk, and what it finds broken.
+func where[T any](walk iter.Seq2[T, error], wanted func(T) bool) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for item, err := range walk {
+			if (err != nil || wanted(item)) && !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+// writeList writes what a walk finds: in JSON an object for each item as it comes,
+// otherwise a table under header, nil for none.
+func writeList[T any](ctx context.Context, env *Env, header []string, walk iter.Seq2[T, error], object func(T) any, row func(T) []string) error {
+	var rows [][]string
+	for item := range sound(ctx, env, walk) {
+		if !env.JSON {
+			rows = append(rows, row(item))
+		} else if err := env.Object(object(item)); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return writeTable(env.Out, header, rows)
+}
+
+// blank writes an empty line between parts of a text.
+func (e *Env) blank() error {
+	if e.JSON {
+		return nil
+	}
+	return e.Printf("\n")
 }
 
 // each turns what a reader returned into a walk.

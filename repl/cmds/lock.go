@@ -184,14 +184,8 @@ type blockedObject struct {
 
 // blockedTasks writes the tasks that hang.
 func (e *Env) blockedTasks(ctx context.Context) error {
-	for b, err := range sched.BlockedTasks(e.Kernel) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			e.Problem(err)
-			continue
-		}
+	for b := range sound(ctx, e, sched.BlockedTasks(e.Kernel)) {
+		var err error
 		if e.JSON {
 			err = e.Object(e.blockedObject(b))
 		} else {
@@ -201,7 +195,7 @@ func (e *Env) blockedTasks(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 func (e *Env) blockedObject(b sched.Blocked) blockedObject {

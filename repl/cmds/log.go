@@ -41,11 +41,8 @@ func runLog(ctx context.Context, env *Env, args string) error {
 			return err
 		}
 	}
-	for r, err := range env.Kernel.Log() {
-		if err != nil {
-			env.Problem(err)
-			continue
-		}
+	for r := range sound(ctx, env, env.Kernel.Log()) {
+		var err error
 		if env.JSON {
 			err = env.Object(newLogObject(r))
 		} else {
@@ -55,7 +52,7 @@ func runLog(ctx context.Context, env *Env, args string) error {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // writeRecord writes a message of the log.

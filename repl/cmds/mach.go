@@ -152,7 +152,7 @@ func (m *machine) String() string {
 }
 
 func (e *Env) showFirmwareMemory(ctx context.Context) error {
-	return list(ctx, e, []string{"PHYSICAL ADDRESS RANGE", "TYPE"}, device.FirmwareMemory(e.Kernel), func(m device.MemoryRange) any {
+	return writeList(ctx, e, []string{"PHYSICAL ADDRESS RANGE", "TYPE"}, device.FirmwareMemory(e.Kernel), func(m device.MemoryRange) any {
 		return struct {
 			Start string `json:"start"`
 			End   string `json:"end"`

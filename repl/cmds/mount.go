@@ -50,7 +50,7 @@ func runMount(ctx context.Context, env *Env, args string) error {
 	if opts.has('f') || opts.has('i') {
 		err = env.showMountsFiles(ctx, mounts, opts)
 	} else {
-		err = list(ctx, env, mountHeader, mounts, func(m fs.Mount) any { return newMountObject(m) }, mountRow)
+		err = writeList(ctx, env, mountHeader, mounts, func(m fs.Mount) any { return newMountObject(m) }, mountRow)
 	}
 	for _, w := range chosen {
 		if err == nil && !w.found {
@@ -106,19 +106,15 @@ func (w *mountWord) wants(m fs.Mount) bool {
 }
 
 // chooseMounts keeps the mounts that some word asks for, all if there are no
-// words, and what went wrong.
+// words.
 func chooseMounts(mounts iter.Seq2[fs.Mount, error], words []*mountWord) iter.Seq2[fs.Mount, error] {
-	return func(yield func(fs.Mount, error) bool) {
-		for m, err := range mounts {
-			wanted := err != nil || len(words) == 0
-			for _, w := range words {
-				if err == nil && w.wants(m) {
-					wanted, w.found = true, true
-				}
-			}
-			if wanted && !yield(m, err) {
-				return
+	return where(mounts, func(m fs.Mount) bool {
+		wanted := len(words) == 0
+		for _, w := range words {
+			if w.wants(m) {
+				wanted, w.found = true, true
 			}
 		}
-	}
+		return wanted
+	})
 }

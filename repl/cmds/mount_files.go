@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/kdbg/kdbg/kernel/fs"
 	"github.com/kdbg/kdbg/vmcore"
@@ -35,35 +36,22 @@ func (e *Env) showMountsFiles(ctx context.Context, mounts iter.Seq2[fs.Mount, er
 		}
 	}
 	first := true
-	for m, err := range mounts {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			e.Problem(err)
-			continue
-		}
+	for m := range sound(ctx, e, mounts) {
 		if !first {
-			if err := e.blankLine(); err != nil {
+			if err := e.blank(); err != nil {
 				return err
 			}
 		}
 		first = false
 		var dirty []fs.File
 		if opts.has('i') {
-			for f, err := range m.DirtyInodes() {
-				if err != nil {
-					e.Problem(err)
-				} else if dirty = append(dirty, f); ctx.Err() != nil {
-					return ctx.Err()
-				}
-			}
+			dirty = slices.Collect(sound(ctx, e, m.DirtyInodes()))
 		}
 		if err := e.showMountFiles(m, open[m.Super], dirty); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // openFiles returns the files that tasks have open by the super block that they
@@ -71,14 +59,7 @@ func (e *Env) showMountsFiles(ctx context.Context, mounts iter.Seq2[fs.Mount, er
 func (e *Env) openFiles(ctx context.Context) (map[vmcore.Addr][]fs.File, error) {
 	open := make(map[vmcore.Addr][]fs.File)
 	seen := make(map[vmcore.Addr]bool) // by dentry
-	for t, err := range e.Kernel.Tasks() {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			e.Problem(err)
-			continue
-		}
+	for t := range sound(ctx, e, e.Kernel.Tasks()) {
 		for f, err := range fs.Files(t.Value()) {
 			if err != nil {
 				e.Problem(fmt.Errorf("task %d: %w", t.PID, err))
@@ -88,7 +69,7 @@ func (e *Env) openFiles(ctx context.Context) (map[vmcore.Addr][]fs.File, error) 
 			}
 		}
 	}
-	return open, nil
+	return open, ctx.Err()
 }
 
 func (e *Env) showMountFiles(m fs.Mount, open, dirty []fs.File) error {

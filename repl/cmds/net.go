@@ -58,7 +58,7 @@ func runNet(ctx context.Context, env *Env, args string) error {
 		return err
 	}
 	header := []string{"NET_DEVICE", "NAME", "IP ADDRESS(ES)"}
-	return list(ctx, env, header, net.Devices(ns), func(d net.Device) any { return newDeviceObject(d) }, func(d net.Device) []string {
+	return writeList(ctx, env, header, net.Devices(ns), func(d net.Device) any { return newDeviceObject(d) }, func(d net.Device) []string {
 		var addrs []string
 		for _, a := range d.Addresses {
 			addrs = append(addrs, a.Addr().String())
@@ -88,7 +88,7 @@ func newDeviceObject(d net.Device) deviceObject {
 
 func (e *Env) showNeighbours(ctx context.Context) error {
 	header := []string{"NEIGHBOUR", "IP ADDRESS", "HW TYPE", "HW ADDRESS", "DEVICE", "STATE"}
-	return list(ctx, e, header, net.Neighbours(e.Kernel), func(n net.Neighbour) any {
+	return writeList(ctx, e, header, net.Neighbours(e.Kernel), func(n net.Neighbour) any {
 		return struct {
 			Address  string     `json:"address"`
 			IP       netip.Addr `json:"ip"`

@@ -86,13 +86,7 @@ func (v *psView) selected(ctx context.Context, words []string) ([]kernel.Task, e
 			return nil, err
 		}
 	} else {
-		for t, err := range v.env.Kernel.Tasks() {
-			if err != nil {
-				v.env.Problem(err)
-				continue
-			}
-			tasks = append(tasks, t)
-		}
+		tasks = slices.Collect(sound(ctx, v.env, v.env.Kernel.Tasks()))
 	}
 	policies, err := parsePolicies(v.opts.value('y'))
 	if err != nil {

@@ -39,8 +39,8 @@ func runRegs(ctx context.Context, env *Env, args string) error {
 	}
 	if args == "" {
 		for i, c := range cpus {
-			if i > 0 && !env.JSON {
-				if err := env.Printf("\n"); err != nil {
+			if i > 0 {
+				if err := env.blank(); err != nil {
 					return err
 				}
 			}

@@ -116,19 +116,12 @@ func (e *Env) runQueues(ctx context.Context, list string) ([]queueObject, error)
 		wanted[cpu] = true
 	}
 	var queues []queueObject
-	for q, err := range sched.RunQueues(e.Kernel) {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			e.Problem(err)
-			continue
-		}
+	for q := range sound(ctx, e, sched.RunQueues(e.Kernel)) {
 		if wanted[q.CPU] {
 			queues = append(queues, e.queueObject(q))
 		}
 	}
-	return queues, nil
+	return queues, ctx.Err()
 }
 
 func (e *Env) queueObject(q sched.RunQueue) queueObject {

@@ -193,14 +193,7 @@ func (s *searching) run(ctx context.Context, pieces iter.Seq2[mm.Piece, error], 
 	meter := s.env.Progress("searching", 0)
 	defer meter.Close()
 	titled := t == nil
-	for h, err := range s.env.Memory.Search(ctx, s.query, pieces, meter.Add) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			s.env.Problem(err)
-			continue
-		}
+	for h := range sound(ctx, s.env, s.env.Memory.Search(ctx, s.query, pieces, meter.Add)) {
 		if !titled && !s.env.JSON {
 			titled = true
 			blank := ""
@@ -216,7 +209,7 @@ func (s *searching) run(ctx context.Context, pieces iter.Seq2[mm.Piece, error], 
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // hitObject is something found, in JSON.
@@ -294,11 +287,7 @@ func (s *searching) stacks(ctx context.Context) error {
 		return err
 	}
 	size := s.env.Memory.StackSize()
-	for t, err := range s.env.Kernel.Tasks() {
-		if err != nil {
-			s.env.Problem(err)
-			continue
-		}
+	for t := range sound(ctx, s.env, s.env.Kernel.Tasks()) {
 		if s.opts.has('T') && !t.Active() {
 			continue
 		}
@@ -310,5 +299,5 @@ func (s *searching) stacks(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }

@@ -3,6 +3,7 @@ package cmds
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,21 +75,14 @@ func runSig(ctx context.Context, env *Env, args string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if i > 0 && !env.JSON {
-			if err := env.Printf("\n"); err != nil {
+		if i > 0 {
+			if err := env.blank(); err != nil {
 				return err
 			}
 		}
 		threads := []kernel.Task{t}
 		if opts.has('g') {
-			threads = nil
-			for thread, err := range t.Threads() {
-				if err != nil {
-					env.Problem(err)
-					continue
-				}
-				threads = append(threads, thread)
-			}
+			threads = slices.Collect(sound(ctx, env, t.Threads()))
 		}
 		for j, thread := range threads {
 			if err := env.showSignals(thread, j == 0); err != nil {

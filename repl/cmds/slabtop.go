@@ -23,7 +23,7 @@ cache's objects are in use. The last row is the sum of all caches.
 	})
 }
 
-func runSlabtop(_ context.Context, env *Env, args string) error {
+func runSlabtop(ctx context.Context, env *Env, args string) error {
 	count := 20
 	if args != "" {
 		n, err := strconv.Atoi(args)
@@ -33,12 +33,11 @@ func runSlabtop(_ context.Context, env *Env, args string) error {
 		count = n
 	}
 	var caches []cacheObject
-	for c, err := range env.Memory.Caches() {
-		if err != nil {
-			env.Problem(err)
-			continue
-		}
+	for c := range sound(ctx, env, env.Memory.Caches()) {
 		caches = append(caches, env.cacheObject(c))
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	slices.SortStableFunc(caches, func(a, b cacheObject) int { return cmp.Compare(b.memory(), a.memory()) })
 	sum := cacheObject{Name: fmt.Sprintf("(%d caches)", len(caches))}

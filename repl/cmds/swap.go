@@ -25,7 +25,7 @@ func runSwap(ctx context.Context, env *Env, args string) error {
 	}
 	kib := env.Memory.PageSize() >> 10
 	header := []string{"SWAP_INFO_STRUCT", "TYPE", ">SIZE", ">USED", ">PCT", ">PRI", "FILENAME"}
-	return list(ctx, env, header, env.Memory.SwapAreas(),
+	return writeList(ctx, env, header, env.Memory.SwapAreas(),
 		func(s mm.SwapArea) any {
 			return struct {
 				Address  string `json:"address"`

@@ -41,7 +41,7 @@ func runSys(ctx context.Context, env *Env, args string) error {
 	case len(rest) > 0:
 		return usage("sys", "sys has nothing called %s", rest[0])
 	case opts.has('i'):
-		return list(ctx, env, nil, env.Kernel.Firmware(),
+		return writeList(ctx, env, nil, env.Kernel.Firmware(),
 			func(f kernel.FirmwareField) any {
 				return struct {
 					Field string `json:"field"`
@@ -215,17 +215,10 @@ func (e *Env) showTaints() error {
 func (e *Env) syscalls(ctx context.Context, word string) error {
 	number, err := strconv.Atoi(word)
 	isNumber := err == nil
-	wanted := func(yield func(kernel.Syscall, error) bool) {
-		for s, err := range e.Kernel.Syscalls() {
-			if err == nil && (isNumber && s.Number != number || !isNumber && !strings.Contains(s.Name, word)) {
-				continue
-			}
-			if !yield(s, err) {
-				return
-			}
-		}
-	}
-	return list(ctx, e, []string{">NUM", "SYSTEM CALL", "ADDRESS"}, wanted,
+	wanted := where(e.Kernel.Syscalls(), func(s kernel.Syscall) bool {
+		return isNumber && s.Number == number || !isNumber && strings.Contains(s.Name, word)
+	})
+	return writeList(ctx, e, []string{">NUM", "SYSTEM CALL", "ADDRESS"}, wanted,
 		func(s kernel.Syscall) any {
 			return struct {
 				Number  int    `json:"number"`

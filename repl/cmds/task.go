@@ -47,8 +47,8 @@ func runTask(ctx context.Context, env *Env, args string) error {
 		format = 'd'
 	}
 	for i, t := range tasks {
-		if i > 0 && !env.JSON {
-			if err := env.Printf("\n"); err != nil {
+		if i > 0 {
+			if err := env.blank(); err != nil {
 				return err
 			}
 		}

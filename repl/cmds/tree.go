@@ -77,19 +77,12 @@ func runTree(ctx context.Context, env *Env, args string) error {
 	if err := v.parse(ctx, rest[0]); err != nil {
 		return err
 	}
-	for item, err := range walk(v) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			env.Problem(err)
-			continue
-		}
+	for item := range sound(ctx, env, walk(v)) {
 		if err := v.item(item); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 func (v *treeView) parse(ctx context.Context, start string) error {

@@ -166,7 +166,7 @@ func (v *vmView) task(ctx context.Context, t kernel.Task) error {
 	case v.opts.has('m'):
 		return v.structure("mm_struct", mm, ok)
 	case v.opts.has('v'):
-		return v.structures(mm, ok)
+		return v.structures(ctx, mm, ok)
 	}
 	if err := v.env.Printf("%s\n%s  %s  %5s    %5s\n", "       MM               PGD          RSS    TOTAL_VM",
 		center(o.MM), center(o.PGD), fmt.Sprintf("%dk", o.RSS), fmt.Sprintf("%dk", o.Total)); err != nil || !ok {
@@ -207,23 +207,10 @@ func (v *vmView) fill(o *vmObject, mm kernel.Value, t kernel.Task) {
 }
 
 // vmas yields the runs of addresses that are to be shown.
-func (v *vmView) vmas(mem kernel.Value) iter.Seq[mm.VMA] {
-	return func(yield func(mm.VMA) bool) {
-		for x, err := range v.env.Memory.VMAs(mem) {
-			switch {
-			case err != nil:
-				v.env.Problem(err)
-				continue
-			case v.only != 0 && x.Addr != v.only:
-				continue
-			case v.ref != "" && !v.refers(x):
-				continue
-			}
-			if !yield(x) {
-				return
-			}
-		}
-	}
+func (v *vmView) vmas(ctx context.Context, mem kernel.Value) iter.Seq[mm.VMA] {
+	return sound(ctx, v.env, where(v.env.Memory.VMAs(mem), func(x mm.VMA) bool {
+		return (v.only == 0 || x.Addr == v.only) && (v.ref == "" || v.refers(x))
+	}))
 }
 
 // refers reports whether a run of addresses has in it what -R asks for. With -p the
@@ -268,10 +255,7 @@ func (v *vmView) areas(ctx context.Context, t kernel.Task, mem kernel.Value) err
 	if err != nil && v.pages() {
 		return err
 	}
-	for x := range v.vmas(mem) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for x := range v.vmas(ctx, mem) {
 		file := v.env.fileOf(x)
 		line := strings.TrimRight(fmt.Sprintf("%s %10x %10x %x %s", hexAddr(x.Addr), uint64(x.Start), uint64(x.End), x.Flags, file), " ") + "\n"
 		if !v.pages() {
@@ -284,7 +268,7 @@ func (v *vmView) areas(ctx context.Context, t kernel.Task, mem kernel.Value) err
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // contents shows where the pages of a run of addresses lie, under a title: a line
@@ -295,15 +279,8 @@ func (v *vmView) contents(ctx context.Context, space *paging.Space, x mm.VMA, fi
 		return v.env.Printf("%s\n", text)
 	}
 	size := v.env.Memory.PageSize()
-	for run, err := range v.env.Memory.Contents(space, x) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		switch {
-		case err != nil:
-			v.env.Problem(err)
-			continue
-		case run.Err != nil:
+	for run := range sound(ctx, v.env, v.env.Memory.Contents(space, x)) {
+		if run.Err != nil {
 			if v.refNum != 0 {
 				continue
 			}
@@ -322,7 +299,7 @@ func (v *vmView) contents(ctx context.Context, space *paging.Space, x mm.VMA, fi
 			}
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // elsewhere says where pages are that are not in memory: in a file, in a swap area,
@@ -357,16 +334,16 @@ func (v *vmView) structure(name string, s kernel.Value, ok bool) error {
 }
 
 // structures shows each vm_area_struct.
-func (v *vmView) structures(mem kernel.Value, ok bool) error {
+func (v *vmView) structures(ctx context.Context, mem kernel.Value, ok bool) error {
 	if !ok {
 		return nil
 	}
-	for x := range v.vmas(mem) {
+	for x := range v.vmas(ctx, mem) {
 		if err := v.structure("vm_area_struct", x.Value(), true); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // object writes the memory of a task as JSON.
@@ -381,10 +358,7 @@ func (v *vmView) object(ctx context.Context, o vmObject, mem kernel.Value, ok bo
 	if v.opts.has('m') {
 		o.Value = mem.AppendJSON(nil)
 	}
-	for x := range v.vmas(mem) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for x := range v.vmas(ctx, mem) {
 		a := vmaObject{
 			Address: x.Addr.String(), Start: x.Start.String(), End: x.End.String(), Flags: hex(x.Flags),
 			File: v.env.fileOf(x), Offset: x.Offset,
@@ -393,20 +367,16 @@ func (v *vmView) object(ctx context.Context, o vmObject, mem kernel.Value, ok bo
 			a.Value = x.Value().AppendJSON(nil)
 		}
 		if v.pages() {
-			a.Pages = v.pageObjects(space, x)
+			a.Pages = v.pageObjects(ctx, space, x)
 		}
 		o.VMAs = append(o.VMAs, a)
 	}
 	return v.env.Object(o)
 }
 
-func (v *vmView) pageObjects(space *paging.Space, x mm.VMA) []pagesObject {
+func (v *vmView) pageObjects(ctx context.Context, space *paging.Space, x mm.VMA) []pagesObject {
 	pages := []pagesObject{}
-	for run, err := range v.env.Memory.Contents(space, x) {
-		if err != nil {
-			v.env.Problem(err)
-			continue
-		}
+	for run := range sound(ctx, v.env, v.env.Memory.Contents(space, x)) {
 		o := pagesObject{Address: run.Virt.String(), Size: run.Size}
 		if run.Err == nil {
 			phys := run.Phys.String()

@@ -52,8 +52,8 @@ func runVtop(ctx context.Context, env *Env, args string) error {
 		if err != nil {
 			return err
 		}
-		if i > 0 && !env.JSON {
-			if err := env.Printf("\n"); err != nil {
+		if i > 0 {
+			if err := env.blank(); err != nil {
 				return err
 			}
 		}

@@ -40,14 +40,9 @@ func runWaitq(ctx context.Context, env *Env, args string) error {
 	if err != nil {
 		return err
 	}
-	for w, err := range sched.Waiters(env.Kernel, a) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for w := range sound(ctx, env, sched.Waiters(env.Kernel, a)) {
+		var err error
 		switch {
-		case err != nil:
-			env.Problem(err)
-			continue
 		case env.JSON:
 			err = env.Object(waiterObject(env, w))
 		case w.Task.Addr != 0:
@@ -59,7 +54,7 @@ func runWaitq(ctx context.Context, env *Env, args string) error {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // waiterObject describes what waits in JSON.

@@ -37,18 +37,12 @@ func runWq(ctx context.Context, env *Env, args string) error {
 	if len(rest) > 0 {
 		return usage("wq", "names are those of queues: wq -q %s", rest[0])
 	}
-	for p, err := range sched.WorkerPools(env.Kernel) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			env.Problem(err)
-			continue
-		}
+	for p := range sound(ctx, env, sched.WorkerPools(env.Kernel)) {
 		o := env.poolObject(p)
 		if opts.has('b') && len(p.Pending) == 0 && !slices.ContainsFunc(p.Workers, func(w sched.Worker) bool { return w.Work.Addr != 0 }) {
 			continue
 		}
+		var err error
 		if env.JSON {
 			err = env.Object(o)
 		} else {
@@ -58,7 +52,7 @@ func runWq(ctx context.Context, env *Env, args string) error {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // poolObject is a pool of workers in JSON.
@@ -155,18 +149,11 @@ func (e *Env) showPool(p sched.WorkerPool) error {
 // showWorkQueues writes the work queues, or those of some names.
 func (e *Env) showWorkQueues(ctx context.Context, names []string) error {
 	met := make(map[string]bool)
-	wanted := func(yield func(sched.WorkQueue, error) bool) {
-		for q, err := range sched.WorkQueues(e.Kernel) {
-			met[q.Name] = true
-			if err == nil && names != nil && !slices.Contains(names, q.Name) {
-				continue
-			}
-			if !yield(q, err) {
-				return
-			}
-		}
-	}
-	err := list(ctx, e, []string{"  WORKQUEUE", "NAME", ">FLAGS", ">ACTIVE", ">WAITING"}, wanted,
+	wanted := where(sched.WorkQueues(e.Kernel), func(q sched.WorkQueue) bool {
+		met[q.Name] = true
+		return names == nil || slices.Contains(names, q.Name)
+	})
+	err := writeList(ctx, e, []string{"  WORKQUEUE", "NAME", ">FLAGS", ">ACTIVE", ">WAITING"}, wanted,
 		func(q sched.WorkQueue) any {
 			return struct {
 				Name     string       `json:"name"`
