@@ -8,20 +8,7 @@ import (
 
 	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/kernel"
-	"github.com/kdbg/kdbg/vmcore"
 )
-
-// ClockBase is the high-resolution timers of a CPU for one clock (struct
-// hrtimer_clock_base, include/linux/hrtimer_defs.h).
-type ClockBase struct {
-	CPU     int
-	CPUBase vmcore.Addr // struct hrtimer_cpu_base
-	Index   int
-	Addr    vmcore.Addr
-	Clock   string
-	Now     uint64  // nanoseconds of that clock at the last tick
-	Timers  []Timer // the next to expire first
-}
 
 // clockNames are the clocks of the bases (enum hrtimer_base_type): each once for
 // timers that run in the interrupt and once for those that run after it.
@@ -29,15 +16,15 @@ var clockNames = [...]string{"monotonic", "realtime", "boottime", "tai"}
 
 // ClockBases returns the high-resolution timers of the CPUs that are online. A
 // base whose tree is broken comes with what could be read of it, after the error.
-func ClockBases(k *kernel.Kernel) iter.Seq2[ClockBase, error] {
-	return func(yield func(ClockBase, error) bool) {
+func ClockBases(k *kernel.Kernel) iter.Seq2[TimerBase, error] {
+	return func(yield func(TimerBase, error) bool) {
 		cpus, err := k.OnlineCPUs()
 		if err != nil {
-			yield(ClockBase{}, err)
+			yield(TimerBase{}, err)
 			return
 		}
 		now, err := k.Monotonic()
-		if err != nil && !yield(ClockBase{}, err) {
+		if err != nil && !yield(TimerBase{}, err) {
 			return
 		}
 		for _, cpu := range cpus {
@@ -46,7 +33,7 @@ func ClockBases(k *kernel.Kernel) iter.Seq2[ClockBase, error] {
 				v, err = v.Field("clock_base")
 			}
 			if err != nil {
-				if !yield(ClockBase{}, err) {
+				if !yield(TimerBase{}, err) {
 					return
 				}
 				continue
@@ -59,34 +46,25 @@ func ClockBases(k *kernel.Kernel) iter.Seq2[ClockBase, error] {
 }
 
 // clocksOf yields the bases of one CPU, and reports whether to go on.
-func clocksOf(k *kernel.Kernel, cpu int, bases kernel.Value, now uint64, yield func(ClockBase, error) bool) bool {
+func clocksOf(k *kernel.Kernel, cpu int, bases kernel.Value, now uint64, yield func(TimerBase, error) bool) bool {
 	a, ok := btfsrc.Strip(bases.Type()).(*btf.Array)
 	if !ok {
-		return yield(ClockBase{}, fmt.Errorf("%s is no array of clocks", bases.TypeName()))
+		return yield(TimerBase{}, fmt.Errorf("%s is no array of clocks", bases.TypeName()))
 	}
 	for i := range min(int(a.Nelems), 64) {
 		v, err := bases.Index(int64(i))
 		if err != nil {
-			return yield(ClockBase{}, err)
+			return yield(TimerBase{}, err)
 		}
 		r := kernel.Reader{Value: v}
-		b := ClockBase{CPU: cpu, CPUBase: r.Pointer("cpu_base"), Index: i, Addr: addr(v), Clock: clockNames[i%len(clockNames)], Now: now + r.Uint("offset")}
+		b := TimerBase{CPU: cpu, CPUBase: r.Pointer("cpu_base"), Index: i, Addr: addr(v), Name: clockNames[i%len(clockNames)], Now: now + r.Uint("offset")}
 		if i >= len(clockNames) {
-			b.Clock += " (soft)"
+			b.Name += " (soft)"
 		}
-		if r.Err != nil && !yield(ClockBase{}, fmt.Errorf("clocks of CPU %d: %w", cpu, r.Err)) {
+		if r.Err != nil && !yield(TimerBase{}, fmt.Errorf("clocks of CPU %d: %w", cpu, r.Err)) {
 			return false
 		}
-		for t, err := range hrtimers(k, v) {
-			if err != nil {
-				if !yield(ClockBase{}, fmt.Errorf("timers of CPU %d: %w", cpu, err)) {
-					return false
-				}
-				continue
-			}
-			b.Timers = append(b.Timers, t)
-		}
-		if !yield(b, nil) {
+		if !b.yield(hrtimers(k, v), yield) {
 			return false
 		}
 	}

@@ -22,12 +22,17 @@ type Timer struct {
 	Soft     uint64 // of a high-resolution timer: when it may, at the earliest
 }
 
-// TimerBase is a CPU's wheel of timers (struct timer_base, kernel/time/timer.c).
+// TimerBase is the timers of a CPU that go by one clock: a wheel for the kernel's
+// ticks (struct timer_base, kernel/time/timer.c), or a tree of high-resolution
+// timers (struct hrtimer_clock_base, include/linux/hrtimer_defs.h).
 type TimerBase struct {
-	CPU    int
-	Addr   vmcore.Addr
-	Name   string
-	Timers []Timer // the next to expire first
+	CPU     int
+	CPUBase vmcore.Addr // struct hrtimer_cpu_base; 0 for ticks
+	Index   int         // among the bases of the CPU
+	Addr    vmcore.Addr
+	Name    string
+	Now     uint64  // jiffies, or nanoseconds of the clock at the last tick
+	Timers  []Timer // the next to expire first
 }
 
 // baseNames are the bases of a CPU by their number. Linux kernel commit
@@ -52,13 +57,31 @@ func Jiffies(k *kernel.Kernel) (uint64, error) {
 	return n & (^uint64(0) >> (64 - 8*k.Arch().Layout.WordSize)), err
 }
 
-// TimerBases returns the timers of the CPUs that are online. A base whose lists
+// yield passes on a base with its timers, those that are broken first as errors,
+// and reports whether to go on.
+func (b TimerBase) yield(timers iter.Seq2[Timer, error], yield func(TimerBase, error) bool) bool {
+	for t, err := range timers {
+		if err == nil {
+			b.Timers = append(b.Timers, t)
+		} else if !yield(TimerBase{}, fmt.Errorf("timers of CPU %d: %w", b.CPU, err)) {
+			return false
+		}
+	}
+	slices.SortStableFunc(b.Timers, func(x, y Timer) int { return cmp.Compare(x.Expires, y.Expires) })
+	return yield(b, nil)
+}
+
+// TickBases returns the timers of the CPUs that are online. A base whose lists
 // are broken comes with what could be read of it, after the error.
-func TimerBases(k *kernel.Kernel) iter.Seq2[TimerBase, error] {
+func TickBases(k *kernel.Kernel) iter.Seq2[TimerBase, error] {
 	return func(yield func(TimerBase, error) bool) {
 		cpus, err := k.OnlineCPUs()
 		if err != nil {
 			yield(TimerBase{}, err)
+			return
+		}
+		now, err := Jiffies(k)
+		if err != nil && !yield(TimerBase{}, err) {
 			return
 		}
 		for _, cpu := range cpus {
@@ -67,21 +90,11 @@ func TimerBases(k *kernel.Kernel) iter.Seq2[TimerBase, error] {
 				return
 			}
 			for i, v := range bases {
-				b := TimerBase{CPU: cpu, Addr: addr(v), Name: fmt.Sprintf("BASE_%d", i)}
+				b := TimerBase{CPU: cpu, Index: i, Addr: addr(v), Name: fmt.Sprintf("BASE_%d", i), Now: now}
 				if names := baseNames[len(bases)]; names != nil {
 					b.Name = names[i]
 				}
-				for t, err := range wheel(k, v) {
-					if err != nil {
-						if !yield(TimerBase{}, fmt.Errorf("timers of CPU %d: %w", cpu, err)) {
-							return
-						}
-						continue
-					}
-					b.Timers = append(b.Timers, t)
-				}
-				slices.SortStableFunc(b.Timers, func(x, y Timer) int { return cmp.Compare(x.Expires, y.Expires) })
-				if !yield(b, nil) {
+				if !b.yield(wheel(k, v), yield) {
 					return
 				}
 			}

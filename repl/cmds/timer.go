@@ -3,6 +3,7 @@ package cmds
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,9 +45,18 @@ func runTimer(ctx context.Context, env *Env, args string) error {
 		return err
 	}
 	if opts.has('r') {
-		return env.clockTimers(ctx, cpus)
+		return env.showTimers(ctx, sched.ClockBases(env.Kernel), cpus, true)
 	}
-	return env.tickTimers(ctx, cpus)
+	now, err := sched.Jiffies(env.Kernel)
+	if err != nil {
+		return err
+	}
+	if !env.JSON {
+		if err := env.Printf("JIFFIES\n%d\n", now); err != nil {
+			return err
+		}
+	}
+	return env.showTimers(ctx, sched.TickBases(env.Kernel), cpus, false)
 }
 
 // timerObject is a timer in JSON.
@@ -61,10 +71,6 @@ type timerObject struct {
 	Symbol   string `json:"symbol"`
 }
 
-func (e *Env) timerObject(cpu int, base string, t sched.Timer, now uint64) timerObject {
-	return timerObject{cpu, base, t.Addr.String(), t.Expires, int64(t.Expires - now), t.Soft, t.Function.String(), e.Kernel.SymbolName(t.Function)}
-}
-
 // functionText writes a function as crash does.
 func (e *Env) functionText(a vmcore.Addr) string {
 	text := hexAddr(a)
@@ -74,106 +80,65 @@ func (e *Env) functionText(a vmcore.Addr) string {
 	return text
 }
 
-// tickTimers writes the timers of the kernel's ticks.
-func (e *Env) tickTimers(ctx context.Context, cpus []int) error {
-	now, err := sched.Jiffies(e.Kernel)
-	if err != nil {
-		return err
-	}
-	if !e.JSON {
-		if err := e.Printf("JIFFIES\n%d\n", now); err != nil {
-			return err
-		}
-	}
+// showTimers writes the timers of some CPUs.
+func (e *Env) showTimers(ctx context.Context, bases iter.Seq2[sched.TimerBase, error], cpus []int, clocks bool) error {
 	last := -1
-	for b, err := range sched.TimerBases(e.Kernel) {
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			e.Problem(err)
-			continue
-		case !slices.Contains(cpus, b.CPU):
-			continue
-		}
+	wanted := where(bases, func(b sched.TimerBase) bool { return slices.Contains(cpus, b.CPU) })
+	for b := range sound(ctx, e, wanted) {
+		show := func() error { return e.showBase(b, last, clocks) }
 		if e.JSON {
-			for _, t := range b.Timers {
-				if err := e.Object(e.timerObject(b.CPU, b.Name, t, now)); err != nil {
-					return err
-				}
-			}
-			continue
+			show = func() error { return e.timerObjects(b) }
 		}
-		blank := "\n"
-		if b.CPU == last {
-			blank = ""
+		if err := show(); err != nil {
+			return err
 		}
 		last = b.CPU
-		if err := e.Printf("%sTIMER_BASES[%d][%s]: %s\n", blank, b.CPU, b.Name, hexAddr(b.Addr)); err != nil {
-			return err
-		}
-		if err := e.timerTable(b.Timers, now, false); err != nil {
+	}
+	return ctx.Err()
+}
+
+func (e *Env) timerObjects(b sched.TimerBase) error {
+	for _, t := range b.Timers {
+		if err := e.Object(timerObject{
+			b.CPU, b.Name, t.Addr.String(), t.Expires, int64(t.Expires - b.Now), t.Soft, t.Function.String(), e.Kernel.SymbolName(t.Function),
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// clockTimers writes the high-resolution timers.
-func (e *Env) clockTimers(ctx context.Context, cpus []int) error {
-	last := -1
-	for b, err := range sched.ClockBases(e.Kernel) {
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			e.Problem(err)
-			continue
-		case !slices.Contains(cpus, b.CPU):
-			continue
-		}
-		if e.JSON {
-			for _, t := range b.Timers {
-				if err := e.Object(e.timerObject(b.CPU, b.Clock, t, b.Now)); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		var head strings.Builder
+// showBase writes the timers of a base under its title; last is the CPU of the one
+// before.
+func (e *Env) showBase(b sched.TimerBase, last int, clock bool) error {
+	var title strings.Builder
+	if b.CPU != last && (last >= 0 || !clock) { // the jiffies stand above the first
+		title.WriteByte('\n')
+	}
+	if !clock {
+		fmt.Fprintf(&title, "TIMER_BASES[%d][%s]: %s\n", b.CPU, b.Name, hexAddr(b.Addr))
+	} else {
 		if b.CPU != last {
-			if last >= 0 {
-				head.WriteByte('\n')
-			}
-			fmt.Fprintf(&head, "CPU: %d  HRTIMER_CPU_BASE: %s\n", b.CPU, hexAddr(b.CPUBase))
+			fmt.Fprintf(&title, "CPU: %d  HRTIMER_CPU_BASE: %s\n", b.CPU, hexAddr(b.CPUBase))
 		}
-		last = b.CPU
-		fmt.Fprintf(&head, "  CLOCK: %d  HRTIMER_CLOCK_BASE: %s  [%s]\n", b.Index, hexAddr(b.Addr), b.Clock)
+		fmt.Fprintf(&title, "  CLOCK: %d  HRTIMER_CLOCK_BASE: %s  [%s]\n", b.Index, hexAddr(b.Addr), b.Name)
 		if len(b.Timers) > 0 {
-			fmt.Fprintf(&head, "  CURRENT: %d\n", b.Now)
-		}
-		if err := e.Printf("%s", head.String()); err != nil {
-			return err
-		}
-		if err := e.timerTable(b.Timers, b.Now, true); err != nil {
-			return err
+			fmt.Fprintf(&title, "  CURRENT: %d\n", b.Now)
 		}
 	}
-	return nil
-}
-
-// timerTable writes timers of one base.
-func (e *Env) timerTable(timers []sched.Timer, now uint64, clock bool) error {
-	if len(timers) == 0 {
-		return e.Printf("  (none)\n")
+	if len(b.Timers) == 0 {
+		title.WriteString("  (none)\n")
+	}
+	if err := e.Printf("%s", title.String()); err != nil {
+		return err
 	}
 	header := []string{"", ">EXPIRES", ">TTE", "TIMER_LIST", "FUNCTION"}
 	if clock {
 		header = []string{"", ">SOFTEXPIRES", ">EXPIRES", ">TTE", "HRTIMER", "FUNCTION"}
 	}
 	var rows [][]string
-	for _, t := range timers {
-		row := []string{"", strconv.FormatUint(t.Expires, 10), strconv.FormatInt(int64(t.Expires-now), 10), hexAddr(t.Addr), e.functionText(t.Function)}
+	for _, t := range b.Timers {
+		row := []string{"", strconv.FormatUint(t.Expires, 10), strconv.FormatInt(int64(t.Expires-b.Now), 10), hexAddr(t.Addr), e.functionText(t.Function)}
 		if clock {
 			row = slices.Insert(row, 1, strconv.FormatUint(t.Soft, 10))
 		}
