@@ -19,6 +19,9 @@ type IPC struct {
 	value kernel.Value
 }
 
+// Common returns what an object has in common with the others.
+func (c IPC) Common() IPC { return c }
+
 // SharedMemory is a segment of System V shared memory (struct shmid_kernel).
 type SharedMemory struct {
 	IPC

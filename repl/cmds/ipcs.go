@@ -3,6 +3,7 @@ package cmds
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strconv"
 
 	"github.com/kdbg/kdbg/kernel"
@@ -103,36 +104,33 @@ func newIPCObject(kind string, c mm.IPC) ipcObject {
 	return ipcObject{kind, c.Addr.String(), fmt.Sprintf("0x%08x", c.Key), c.ID, c.UID, fmt.Sprintf("%o", c.Mode&0o777)}
 }
 
-// row begins the row of an object.
-func (v *ipcsView) row(c mm.IPC, more ...string) []string {
+// ipcRow begins the row of an object with what all have.
+func ipcRow(c mm.IPC, more ...string) []string {
 	return append([]string{hexAddr(c.Addr), fmt.Sprintf("%08x", c.Key), strconv.Itoa(c.ID), fmt.Sprint(c.UID), fmt.Sprintf("%o", c.Mode&0o777)}, more...)
 }
 
-// table shows the objects of a kind, or says that there are none.
-func (v *ipcsView) table(header []string, rows [][]string) error {
-	if v.env.JSON {
-		return nil
-	}
-	if len(rows) > 0 {
-		return writeTable(v.env.Out, header, rows)
+// showIPC shows the objects of a kind, or says that there are none.
+func showIPC[T interface{ Common() mm.IPC }](ctx context.Context, v *ipcsView, header []string, walk iter.Seq2[T, error], object func(T) any, row func(T) []string) error {
+	found := false
+	wanted := where(walk, func(o T) bool {
+		has := v.has(o.Common())
+		found = found || has
+		return has
+	})
+	if err := writeList(ctx, v.env, header, wanted, object, row); err != nil || found || v.env.JSON {
+		return err
 	}
 	return v.env.Printf("%s: (none allocated)\n", header[0])
 }
 
 func (v *ipcsView) sharedMemory(ctx context.Context) error {
-	var rows [][]string
-	for s, err := range v.env.Memory.SharedMemory(v.task) {
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			v.env.Problem(err)
-			continue
-		case !v.has(s.IPC):
-			continue
-		}
-		if v.env.JSON {
-			o := struct {
+	header := []string{"SHMID_KERNEL", "KEY", "SHMID", "UID", "PERMS", ">BYTES", ">NATTCH", "STATUS"}
+	if v.pages {
+		header = append(header, "PAGES/RESIDENT/SWAPPED", "INODE")
+	}
+	return showIPC(ctx, v, header, v.env.Memory.SharedMemory(v.task),
+		func(s mm.SharedMemory) any {
+			return struct {
 				ipcObject
 				Bytes    uint64 `json:"bytes"`
 				Attached uint64 `json:"attached"`
@@ -141,74 +139,38 @@ func (v *ipcsView) sharedMemory(ctx context.Context) error {
 				Swapped  uint64 `json:"swapped"`
 				Inode    string `json:"inode"`
 			}{newIPCObject("shm", s.IPC), s.Bytes, s.Attached, s.Status(), s.Resident, s.Swapped, s.Inode.String()}
-			if err := v.env.Object(o); err != nil {
-				return err
+		},
+		func(s mm.SharedMemory) []string {
+			row := ipcRow(s.IPC, fmt.Sprint(s.Bytes), fmt.Sprint(s.Attached), s.Status())
+			if v.pages {
+				size := v.env.Memory.PageSize()
+				row = append(row, fmt.Sprintf("%d/%d/%d", (s.Bytes+size-1)/size, s.Resident, s.Swapped), hexAddr(s.Inode))
 			}
-			continue
-		}
-		row := v.row(s.IPC, fmt.Sprint(s.Bytes), fmt.Sprint(s.Attached), s.Status())
-		if v.pages {
-			size := v.env.Memory.PageSize()
-			row = append(row, fmt.Sprintf("%d/%d/%d", (s.Bytes+size-1)/size, s.Resident, s.Swapped), hexAddr(s.Inode))
-		}
-		rows = append(rows, row)
-	}
-	header := []string{"SHMID_KERNEL", "KEY", "SHMID", "UID", "PERMS", ">BYTES", ">NATTCH", "STATUS"}
-	if v.pages {
-		header = append(header, "PAGES/RESIDENT/SWAPPED", "INODE")
-	}
-	return v.table(header, rows)
+			return row
+		})
 }
 
 func (v *ipcsView) semaphores(ctx context.Context) error {
-	var rows [][]string
-	for s, err := range v.env.Memory.Semaphores(v.task) {
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			v.env.Problem(err)
-			continue
-		case !v.has(s.IPC):
-			continue
-		}
-		if v.env.JSON {
-			if err := v.env.Object(struct {
+	header := []string{"SEM_ARRAY", "KEY", "SEMID", "UID", "PERMS", ">NSEMS"}
+	return showIPC(ctx, v, header, v.env.Memory.Semaphores(v.task),
+		func(s mm.Semaphores) any {
+			return struct {
 				ipcObject
 				Semaphores uint64 `json:"semaphores"`
-			}{newIPCObject("sem", s.IPC), s.Count}); err != nil {
-				return err
-			}
-			continue
-		}
-		rows = append(rows, v.row(s.IPC, fmt.Sprint(s.Count)))
-	}
-	return v.table([]string{"SEM_ARRAY", "KEY", "SEMID", "UID", "PERMS", ">NSEMS"}, rows)
+			}{newIPCObject("sem", s.IPC), s.Count}
+		},
+		func(s mm.Semaphores) []string { return ipcRow(s.IPC, fmt.Sprint(s.Count)) })
 }
 
 func (v *ipcsView) queues(ctx context.Context) error {
-	var rows [][]string
-	for q, err := range v.env.Memory.Queues(v.task) {
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			v.env.Problem(err)
-			continue
-		case !v.has(q.IPC):
-			continue
-		}
-		if v.env.JSON {
-			if err := v.env.Object(struct {
+	header := []string{"MSG_QUEUE", "KEY", "MSQID", "UID", "PERMS", ">USED-BYTES", ">MESSAGES"}
+	return showIPC(ctx, v, header, v.env.Memory.Queues(v.task),
+		func(q mm.Queue) any {
+			return struct {
 				ipcObject
 				Bytes    uint64 `json:"bytes"`
 				Messages uint64 `json:"messages"`
-			}{newIPCObject("msg", q.IPC), q.Bytes, q.Messages}); err != nil {
-				return err
-			}
-			continue
-		}
-		rows = append(rows, v.row(q.IPC, fmt.Sprint(q.Bytes), fmt.Sprint(q.Messages)))
-	}
-	return v.table([]string{"MSG_QUEUE", "KEY", "MSQID", "UID", "PERMS", ">USED-BYTES", ">MESSAGES"}, rows)
+			}{newIPCObject("msg", q.IPC), q.Bytes, q.Messages}
+		},
+		func(q mm.Queue) []string { return ipcRow(q.IPC, fmt.Sprint(q.Bytes), fmt.Sprint(q.Messages)) })
 }
