@@ -151,7 +151,7 @@ func (e *Env) showWorkQueues(ctx context.Context, names []string) error {
 	met := make(map[string]bool)
 	wanted := where(sched.WorkQueues(e.Kernel), func(q sched.WorkQueue) bool {
 		met[q.Name] = true
-		return names == nil || slices.Contains(names, q.Name)
+		return len(names) == 0 || slices.Contains(names, q.Name)
 	})
 	err := writeList(ctx, e, []string{"  WORKQUEUE", "NAME", ">FLAGS", ">ACTIVE", ">WAITING"}, wanted,
 		func(q sched.WorkQueue) any {
