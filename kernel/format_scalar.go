@@ -129,12 +129,14 @@ func (f *formatter) char(v Value, u uint64, signed int64) {
 
 // pointer prints an address, its symbol, and the string a char * points to.
 func (f *formatter) pointer(v Value, t *btf.Pointer, a vmcore.Addr) {
-	if f.Format == 's' || isChar(t.Target) && !f.NoSymbols && a != 0 {
+	text := isUnsignedChar(t.Target) // of names as well as of mere bytes
+	if f.Format == 's' || (isChar(t.Target) || text) && !f.NoSymbols && a != 0 {
 		most := f.MaxElements
 		if f.Format != 's' {
 			most = min(most, maxPointed)
 		}
-		if s, err := v.k.At(a, t.Target).cstring(most + 1); err == nil {
+		s, err := v.k.At(a, t.Target).cstring(most + 1)
+		if err == nil && (f.Format == 's' || !text || isText(s)) {
 			f.printf("%v ", a)
 			f.quoted([]byte(s[:min(len(s), most)]), len(s) > most)
 			return

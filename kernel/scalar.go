@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -311,6 +313,26 @@ func isSigned(t btf.Type) bool {
 func isBool(t btf.Type) bool {
 	i, ok := btfsrc.Strip(t).(*btf.Int)
 	return ok && (i.Encoding&btf.Bool != 0 || i.Name == "_Bool" || i.Name == "bool")
+}
+
+// isUnsignedChar reports whether t is unsigned char and written so, as in the name
+// of a struct qstr. The typedefs of it, such as u8, are numbers.
+func isUnsignedChar(t btf.Type) bool {
+	if c, ok := t.(*btf.Const); ok {
+		t = c.Type
+	}
+	i, ok := t.(*btf.Int)
+	return ok && i.Size == 1 && i.Name == "unsigned char"
+}
+
+// isText reports whether s has characters that are written, and no others.
+func isText(s string) bool {
+	for _, r := range s {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // isChar reports whether t is plain char, of which strings are made.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -150,6 +151,9 @@ func createFile(name string, extend bool, inputs []string) (*fileOutput, error) 
 	default:
 		beside := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%d", filepath.Base(name), os.Getpid()))
 		o.f, err = os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	}
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		at.Path = name // not the file beside it
 	}
 	if err != nil {
 		return nil, err

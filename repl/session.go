@@ -120,7 +120,7 @@ func (s *Session) Exec(ctx context.Context, line string) error {
 // exec runs a line. Its output goes to out, unless that is nil or the line says
 // where else.
 func (s *Session) exec(ctx context.Context, line string, out output) error {
-	r, err := cmds.Parse(s.env.Aliases.Expand(strings.TrimSpace(line)))
+	r, err := cmds.Parse(s.env.Implied(s.env.Aliases.Expand(strings.TrimSpace(line))))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package mm
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -99,7 +100,7 @@ func (m *Memory) counters(enum, end string) ([]Counter, error) {
 				return counters, nil
 			case v.Value == uint64(len(counters)):
 				counters = append(counters, Counter{Name: v.Name})
-			case v.Value < uint64(len(counters)):
+			case v.Value < uint64(len(counters)) && !strings.HasPrefix(v.Name, "__"): // __MIGRATE_TYPE_END = MIGRATE_CMA
 				counters[v.Value].Name = v.Name
 			}
 		}

@@ -23,6 +23,7 @@ empty COMMAND takes the name back. A COMMAND with | or > stands in quotes.
     alias top "ps -G | sort -rnk 8 | head"
     alias blocked ""
 
+Some are there from the start, those of crash: px, pd, hex, dec, sf, sn, last.
 The configuration file keeps aliases, see help settings. An alias may have the
 name of a command, which it then hides; in its own text it stands for the
 command.`,
@@ -33,8 +34,12 @@ command.`,
 // Aliases are the names that the command alias gave.
 type Aliases struct{ text map[string]string }
 
-// NewAliases returns no aliases.
-func NewAliases() *Aliases { return &Aliases{make(map[string]string)} }
+// NewAliases returns those that crash has from the start.
+func NewAliases() *Aliases {
+	return &Aliases{map[string]string{
+		"px": "print/x", "pd": "print/d", "hex": "set radix 16", "dec": "set radix 10", "sf": "set scroll off", "sn": "set scroll on", "last": "ps -l",
+	}}
+}
 
 // Set gives a command a name, or takes it back where the command is empty.
 func (a *Aliases) Set(name, text string) error {

@@ -55,8 +55,10 @@ type stackView struct {
 	all     bool // or of all of it
 }
 
+const stackOptions = "ac:gpfFsxdetTl"
+
 func runBT(ctx context.Context, env *Env, args string) error {
-	opts, rest, err := options("bt", args, "ac:gpfFsxdetTl")
+	opts, rest, err := options("bt", args, stackOptions)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,11 @@ func runForeach(ctx context.Context, env *Env, args string) error {
 	if c == nil {
 		return Unknown(command)
 	}
+	if command == "bt" {
+		if opts, _, err := options("bt", rest, stackOptions); err == nil && (opts.has('a') || opts.has('c') || opts.has('p')) {
+			return usage("foreach", "bt -a, -c and -p choose tasks themselves; foreach active bt is for those that run")
+		}
+	}
 	tasks, err := env.choose(ctx, chosen)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package cmds
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/kdbg/kdbg/kernel"
@@ -24,7 +25,7 @@ func kmemSlabs(ctx context.Context, env *Env, opts flags, words []string) error 
 		}
 		a, err := env.kernelAddress(ctx, opts, word)
 		if err != nil {
-			return &kernel.NotFoundError{What: "slab cache", Name: word}
+			return &kernel.NotFoundError{What: "slab cache", Name: word, Similar: kernel.Similar(word, env.cacheNames())}
 		}
 		if c, err := env.Memory.CacheAt(a); err == nil {
 			caches = append(caches, c)
@@ -60,6 +61,17 @@ func kmemSlabs(ctx context.Context, env *Env, opts flags, words []string) error 
 }
 
 var cacheHeader = []string{"CACHE", ">OBJSIZE", ">ALLOCATED", ">TOTAL", ">SLABS", ">SSIZE", "NAME"}
+
+// cacheNames yields the names of the slab caches.
+func (e *Env) cacheNames() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for c, err := range e.Memory.Caches() {
+			if err == nil && !yield(c.Name) {
+				return
+			}
+		}
+	}
+}
 
 // cacheObject is a slab cache in JSON.
 type cacheObject struct {

@@ -12,7 +12,7 @@ import (
 
 func init() {
 	register(&Command{
-		Name: "mod",
+		Name: "mod", Aliases: []string{"lsmod"},
 		Args: "[-t] [MODULE...]",
 		Help: "list the kernel's modules",
 		Doc: `mod lists the modules that were loaded, or those it is given: address of the
@@ -27,9 +27,15 @@ it, and the modules that use it. Their symbols need no loading.
 }
 
 func runMod(ctx context.Context, env *Env, args string) error {
-	opts, names, err := options("mod", args, "t")
-	if err != nil {
+	opts, names, err := options("mod", args, "tsSdr")
+	switch {
+	case err != nil:
 		return err
+	case opts.has('s') || opts.has('S') || opts.has('d') || opts.has('r'): // crash loads debug information with them
+		return &UsageError{
+			Msg: "mod loads nothing: the symbols and types of modules are in the dump",
+			Do:  "mod lists the modules, sym -m MODULE the symbols of one",
+		}
 	}
 	mods, err := env.Kernel.Modules()
 	if err != nil {
@@ -37,7 +43,7 @@ func runMod(ctx context.Context, env *Env, args string) error {
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(mods, func(m kernel.Module) bool { return m.Name == name }) {
-			return &kernel.NotFoundError{What: "module", Name: name}
+			return &kernel.NotFoundError{What: "module", Name: name, Similar: kernel.Similar(name, slices.Values(env.Names.modules()))}
 		}
 	}
 	chosen := slices.DeleteFunc(slices.Clone(mods), func(m kernel.Module) bool {

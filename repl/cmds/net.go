@@ -15,13 +15,14 @@ import (
 func init() {
 	register(&Command{
 		Name: "net",
-		Args: "[-a] [-n TASK] [-s|-S [TASK]...]",
+		Args: "[-a] [-n [TASK]] [-s|-S [TASK]...]",
 		Help: "show network devices, neighbours and sockets",
 		Doc: `net lists the network devices of the kernel's first namespace and their IP
 addresses.
 
     net                 devices
-    net -n 165          devices of the namespace of the task with PID 165
+    net -n 165          devices of the namespace of the task with PID 165;
+                        without a task, of the current one's
     net -a              neighbours, as ARP and neighbour discovery found them
     net -s              the sockets that the current task has open
     net -s 165 sshd     those of other tasks
@@ -34,20 +35,20 @@ that begins with @ is an abstract one. A netlink socket has ports.`,
 }
 
 func runNet(ctx context.Context, env *Env, args string) error {
-	opts, words, err := options("net", args, "an:sS")
+	opts, words, err := options("net", args, "ansS")
 	switch {
 	case err != nil:
 		return err
 	case opts.has('s') || opts.has('S'):
 		return env.eachTask(ctx, words, func(t kernel.Task) error { return env.showSockets(t, opts.has('S')) })
-	case len(words) > 0:
-		return usage("net", "net takes tasks behind -s or -n only")
+	case len(words) > 1 || len(words) == 1 && !opts.has('n'):
+		return usage("net", "net takes tasks behind -s, and one behind -n")
 	case opts.has('a'):
 		return env.showNeighbours(ctx)
 	}
 	var task kernel.Value
 	if opts.has('n') {
-		tasks, err := env.tasks(ctx, []string{opts.value('n')})
+		tasks, err := env.tasks(ctx, words)
 		if err != nil {
 			return err
 		}

@@ -63,6 +63,9 @@ func take(command string, list []string, spec string, put func(letter byte, valu
 		letter := word[0]
 		word = word[1:]
 		at := strings.IndexByte(spec, letter)
+		if letter == '-' {
+			return nil, usage(command, "%s has no option %s", command, list[0])
+		}
 		if at < 0 || letter == ':' {
 			return nil, usage(command, "%s has no option -%c", command, letter)
 		}

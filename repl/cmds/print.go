@@ -3,6 +3,7 @@ package cmds
 import (
 	"context"
 	"errors"
+	"regexp"
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/vmcore"
@@ -40,6 +41,7 @@ one before it.
     o  octal             t  binary             c  characters
     s  strings           a  addresses, as symbols
 
+px and pd are print/x and print/d, and so are print -x NAME and print -d NAME.
 Of a variable whose type is not known it shows the bytes, and what they point
 to. Give it a type then: declare struct foo name, or (struct foo)name.
 
@@ -52,7 +54,14 @@ written, missing from the file, or unmapped.`,
 	})
 }
 
+// radixOption is an option of crash's p, where it cannot be a minus of C: an
+// operand follows the letter.
+var radixOption = regexp.MustCompile(`^-[xdu]\s+[\w$"]`)
+
 func runPrint(ctx context.Context, env *Env, args string) error {
+	if radixOption.MatchString(args) {
+		args = "/" + args[1:]
+	}
 	spec, object, err := parsePrint(args)
 	if err != nil {
 		return err

@@ -45,6 +45,9 @@ func Parse(line string) (Request, error) {
 	if c == nil {
 		return Request{}, Unknown(line)
 	}
+	if args == "--help" {
+		return Request{Command: Lookup("help"), Line: line, Args: name}, nil
+	}
 	r := Request{Command: c, Line: line, Args: args}
 	at, ok := redirection(c, args)
 	if !ok {

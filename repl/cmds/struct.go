@@ -37,7 +37,8 @@ symbol it shows what is there. The word union does the same, and so does *.
     -x -d  numbers in hexadecimal, in decimal
     -c COUNT   as N; of a negative one, as many that end with the one there
 
-A bare hexadecimal number is an address. Options may stand anywhere.`,
+A bare hexadecimal number is an address. Options may stand anywhere. The word
+struct can be left out where no command has the name: list_head modules.`,
 		Run:      func(ctx context.Context, env *Env, args string) error { return runStruct(ctx, env, "struct", args) },
 		Complete: completeStruct,
 	})
@@ -62,6 +63,19 @@ expression does.
 		Run:      runStar,
 		Complete: completeStruct,
 	})
+}
+
+// Implied puts struct in front of a line that begins with the name of a type and
+// of no command, as crash does: task_struct.pid init_task.
+func (e *Env) Implied(line string) string {
+	name, _ := Split(line)
+	if name == "" || Lookup(name) != nil {
+		return line
+	}
+	if _, err := e.compositeType(name); err != nil {
+		return line
+	}
+	return "struct " + line
 }
 
 func runStar(ctx context.Context, env *Env, args string) error {
