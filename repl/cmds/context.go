@@ -11,7 +11,6 @@ import (
 	"unicode"
 
 	"github.com/kdbg/kdbg/kernel"
-	"github.com/kdbg/kdbg/vmcore"
 )
 
 // Context is the task that a session's commands are about where they are told no
@@ -170,16 +169,6 @@ func isName(word string) bool {
 	return !strings.ContainsFunc(word, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// isAddress reports whether a word is a number that can only be an address.
-func isAddress(word string) bool {
-	if strings.HasPrefix(word, "0x") {
-		_, err := strconv.ParseUint(word[2:], 16, 64)
-		return err == nil
-	}
-	_, err := strconv.ParseUint(word, 16, 64)
-	return err == nil && len(word) == 16
-}
-
 // named returns the tasks of a name, and where there is none, those whose names
 // match it as a regular expression, if it looks like one.
 func (e *Env) named(name string) []kernel.Task {
@@ -230,9 +219,6 @@ func (e *noTaskError) Kind() string { return kernel.KindNotFound }
 func (e *noTaskError) Hint() string {
 	return "a task is a PID, the address of a task_struct, the name of a command or a regular expression; ps lists them"
 }
-
-// hexAddr writes an address as the kernel and crash do, without 0x.
-func hexAddr(a vmcore.Addr) string { return strconv.FormatUint(uint64(a), 16) }
 
 // taskLine is the line above what a command says of a task.
 func taskLine(t kernel.Task) string {

@@ -197,9 +197,6 @@ type memoryRow struct {
 	Size    uint64 `json:"size,omitempty"`  // bytes that cannot be read
 }
 
-// hex writes a number as addresses are in JSON.
-func hex(u uint64) string { return vmcore.Addr(u).String() }
-
 // row shows the bytes of a row.
 func (r *reading) row(a uint64, b []byte) error {
 	if r.env.JSON {

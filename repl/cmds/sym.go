@@ -2,7 +2,6 @@ package cmds
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -152,35 +151,6 @@ func (e *Env) lookUpSymbol(ctx context.Context, name string) error {
 		}
 	}
 	return e.showSymbols(found, &offset)
-}
-
-// address evaluates an expression that stands for an address: a number, a
-// pointer, a symbol without a type, or an object in memory that is no number.
-// Sixteen hexadecimal digits are an address without 0x, too, as the kernel
-// itself and other debuggers print them.
-func (e *Env) address(ctx context.Context, src string) (vmcore.Addr, error) {
-	if u, err := strconv.ParseUint(src, 0, 64); err == nil {
-		return vmcore.Addr(u), nil
-	}
-	if u, err := strconv.ParseUint(src, 16, 64); err == nil && len(src) == 16 {
-		return vmcore.Addr(u), nil
-	}
-	v, err := e.eval(ctx, src)
-	var untyped *kernel.UntypedError
-	if errors.As(err, &untyped) && untyped.Symbol.Name == src {
-		return untyped.Symbol.Addr, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	u, err := v.Uint()
-	if err == nil {
-		return vmcore.Addr(u), nil
-	}
-	if a, ok := v.Addr(); ok && kernel.ErrorKind(err) == kernel.KindType {
-		return a, nil
-	}
-	return 0, err
 }
 
 // symbolObject is a symbol in JSON.

@@ -196,9 +196,6 @@ func (e *Env) showEntry(x paging.Entry, page vmcore.PhysAddr) error {
 	}})
 }
 
-// hexPhys writes a physical address without 0x, as debuggers of the kernel do.
-func hexPhys(a vmcore.PhysAddr) string { return fmt.Sprintf("%x", uint64(a)) }
-
 // nonNil makes an empty array of JSON of no words.
 func nonNil(words []string) []string {
 	if words == nil {

@@ -2,17 +2,14 @@ package cmds
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/kdbg/kdbg/btfsrc"
-	"github.com/kdbg/kdbg/kallsyms"
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/repl/expr"
 	"github.com/kdbg/kdbg/vmcore"
@@ -264,41 +261,4 @@ func (s *showing) object(v cpuValue) (ValueObject, error) {
 	}
 	o.Value = append(b, '}')
 	return o, nil
-}
-
-// place is where an object is, and on which CPU if it is per-CPU.
-type place struct {
-	addr vmcore.Addr
-	cpu  *int
-}
-
-// places reads an address, or a symbol, behind which the CPUs may stand whose
-// copies are meant: runqueues:0-2. Of a per-CPU symbol without CPUs it is the copy
-// of each that is online.
-func (e *Env) places(ctx context.Context, command, word string) ([]place, error) {
-	name, list, some := strings.Cut(word, ":")
-	syms := e.Kernel.Lookup(name)
-	perCPU := slices.ContainsFunc(syms, func(s kallsyms.Symbol) bool { return s.Class == kallsyms.PerCPU })
-	if !perCPU || len(syms) != 1 {
-		a, err := e.hexAddress(ctx, word)
-		return []place{{addr: vmcore.Addr(a)}}, err
-	}
-	cpus, err := e.Kernel.OnlineCPUs()
-	if err == nil && some {
-		cpus, err = parseCPUs(command, list, cpus)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []place
-	template := e.Kernel.VariableAs(syms[0], e.Kernel.BasicType("char"))
-	for _, cpu := range cpus {
-		v, err := e.Kernel.PerCPU(template, cpu)
-		if err != nil {
-			return nil, err
-		}
-		a, _ := v.Addr()
-		all = append(all, place{a, &cpu})
-	}
-	return all, nil
 }
