@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/repl/cmds"
@@ -94,7 +95,9 @@ func (p *pipe) finish(err error) error {
 		return err // the program's is likely to follow from it
 	case errors.As(waitErr, &exit) && exit.ExitCode() == 1: // grep found nothing
 		return nil
-	case errors.As(waitErr, &exit) && exit.ExitCode() < 0: // a signal ended it: ^C, or one that it sent itself
+	case errors.As(waitErr, &exit) && isInterrupted(exit): // ^C, which reached it before it reached the command
+		return &interruptedError{}
+	case errors.As(waitErr, &exit) && exit.ExitCode() < 0: // another signal, as it may have sent itself
 		return nil
 	case waitErr != nil:
 		return &shellError{waitErr}
@@ -102,6 +105,12 @@ func (p *pipe) finish(err error) error {
 		return nil
 	}
 	return flushErr
+}
+
+// isInterrupted reports whether it was ^C that ended a program.
+func isInterrupted(exit *exec.ExitError) bool {
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGINT
 }
 
 // shellError says that the program behind | failed.
