@@ -207,6 +207,8 @@ func TestComplete(t *testing.T) {
 		{"set symbols o", "[o]: on off"},
 		{"set depth ", "[]: unlimited"},
 		{"print init_task.com", "[com]: comm"},
+		{"task_struct.nvc", "[nvc]: nvcsw"},
+		{" list_head modules_di", "[modules_di]: modules_disabled"},
 		{"print init_task.tasks.", "[]: next prev"},
 		{"print init_task.tasks.next->p", "[p]: prev"},
 		{"print (init_task.parent)->parent->com", "[com]: comm"},
@@ -267,6 +269,12 @@ func TestDescribe(t *testing.T) {
 		{"print pid_t", "4 bytes"},
 		{"files -c", "how many pages of each file are in memory"},
 		{"set depth", "20: levels of nested structures to print"},
+		{"struct task_struct", "2688 bytes"},
+		{"struct kthread_create_info.thre", ""},
+		{"struct task_struct.tasks,comm", "char [16]"},
+		{"struct -o list_head", "16 bytes"},
+		{"struct list_head modules", "struct list_head"},
+		{"struct schedule", ""}, // a function
 		{"print nosuch", ""},
 		{"nosuch x", ""},
 	} {

@@ -64,7 +64,7 @@ func unrecognized(f fileAt, head []byte, volume bool) error {
 	case len(head) == 0:
 		e.Looks, e.hint = "empty", "the dump was not written: look for a full disk where it was made"
 	case volume && sniffELF(head):
-		e.Looks, e.hint = "an ELF file, which is no volume of a split dump", "give one dump at a time"
+		e.Looks, e.hint = "an ELF file, which is no volume of a split dump", "give the vmcore alone; kdbg needs no vmlinux beside it"
 	case len(bytes.Trim(head, "\x00")) == 0:
 		e.Looks, e.hint = "zeros where a header should be", "the dump was perhaps not written to its end"
 	case isText(head):

@@ -24,6 +24,10 @@ func Complete(env *Env, line string) (start int, list []string) {
 		start, list = Complete(env, text+line[indent+len(name):])
 		return start - before, list
 	}
+	if implied := env.Implied(line); implied != line {
+		start, list = Complete(env, implied)
+		return start - (len(implied) - len(line)), list
+	}
 	if c == nil {
 		return len(line), nil
 	}

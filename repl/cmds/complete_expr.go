@@ -42,11 +42,43 @@ func completeStruct(env *Env, args string) (int, []string) {
 		}
 		return start + dot + 1, withPrefix(fieldNames(t, 0), word[dot+1:])
 	}
-	if strings.Trim(args[:start], " \t") == "" || strings.HasPrefix(strings.TrimSpace(args[:start]), "-") {
+	if namesStruct(args[:start]) {
 		return start, sorted(slices.Concat(env.typeNames(btfsrc.KindStruct, word), env.typeNames(btfsrc.KindUnion, word)))
 	}
 	_, names := completeSymbol(env, word)
 	return start, names
+}
+
+// namesStruct reports whether a structure is named next, behind these arguments.
+func namesStruct(before string) bool {
+	before = strings.TrimSpace(before)
+	return before == "" || strings.HasPrefix(before, "-")
+}
+
+// describeStruct returns the size of a structure, or the type of a member or a
+// symbol.
+func describeStruct(env *Env, args string) string {
+	start := lastBlank(args)
+	if !namesStruct(args[:start]) {
+		return describeExpr(env, args)
+	}
+	name, members, dotted := strings.Cut(args[start:], ".")
+	t, err := env.compositeType(name)
+	if err != nil {
+		return ""
+	}
+	if dotted {
+		f, err := env.memberField(t, members[strings.LastIndexByte(members, ',')+1:])
+		if err != nil {
+			return ""
+		}
+		return btfsrc.TypeName(f.Type)
+	}
+	size, err := env.Kernel.Types().Sizeof(t)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes", size)
 }
 
 // completeExpr completes the last name of an expression: a member after . or

@@ -34,7 +34,7 @@ A comma stands between the two; a blank does where neither has one in it.`,
 func runDiff(ctx context.Context, env *Env, args string) error {
 	left, right, ok := splitPair(args)
 	if !ok {
-		return usage("diff", "diff needs two expressions")
+		return usage("diff", "diff needs two expressions, and a comma between them")
 	}
 	a, err := env.object(ctx, left)
 	if err != nil {

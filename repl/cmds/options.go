@@ -63,6 +63,9 @@ func take(command string, list []string, spec string, put func(letter byte, valu
 		letter := word[0]
 		word = word[1:]
 		at := strings.IndexByte(spec, letter)
+		if list[0] == "--json" {
+			return nil, &UsageError{Msg: command + " has no option --json", Do: "it is one of kdbg's own: kdbg --json DUMP -e '" + command + "'"}
+		}
 		if letter == '-' {
 			return nil, usage(command, "%s has no option %s", command, list[0])
 		}

@@ -41,6 +41,7 @@ A bare hexadecimal number is an address. Options may stand anywhere. The word
 struct can be left out where no command has the name: list_head modules.`,
 		Run:      func(ctx context.Context, env *Env, args string) error { return runStruct(ctx, env, "struct", args) },
 		Complete: completeStruct,
+		Describe: describeStruct,
 	})
 	register(&Command{
 		Name:     "union",
@@ -49,6 +50,7 @@ struct can be left out where no command has the name: list_head modules.`,
 		Doc:      `union does for unions what struct does for structures: see help struct.`,
 		Run:      func(ctx context.Context, env *Env, args string) error { return runStruct(ctx, env, "union", args) },
 		Complete: completeStruct,
+		Describe: describeStruct,
 	})
 	register(&Command{
 		Name: "*",

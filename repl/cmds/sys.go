@@ -63,6 +63,7 @@ func runSys(ctx context.Context, env *Env, args string) error {
 type System struct {
 	Kernel   string     `json:"kernel"` // where its symbols and types are from
 	Dump     string     `json:"dump"`
+	Partial  bool       `json:"partial"` // pages were left out when it was written
 	CPUs     int        `json:"cpus"`
 	Date     string     `json:"date"` // RFC 3339; "" if it is not known
 	Uptime   int64      `json:"uptime_ns"`
@@ -91,9 +92,7 @@ func NewSystem(k *kernel.Kernel, problem func(error)) *System {
 	}
 	if d := k.Dump(); d != nil {
 		s.Dump = strings.Join(k.Files(), " ")
-		if d.Usage().Excluded > 0 {
-			s.Dump += "  [PARTIAL DUMP]"
-		}
+		s.Partial = d.Usage().Excluded > 0
 	}
 	cpus, err := k.OnlineCPUs()
 	check(err)
@@ -134,7 +133,11 @@ func (s *System) String() string {
 	var b strings.Builder
 	line := func(name, text string) { fmt.Fprintf(&b, "%12s: %s\n", name, text) }
 	line("KERNEL", s.Kernel)
-	line("DUMPFILE", s.Dump)
+	dump := s.Dump
+	if s.Partial {
+		dump += "  [PARTIAL DUMP]"
+	}
+	line("DUMPFILE", dump)
 	line("CPUS", strconv.Itoa(s.CPUs))
 	date := "unknown"
 	if !s.date.IsZero() {
