@@ -106,6 +106,19 @@ func (k *Kernel) Struct(name string) (btf.Type, error) {
 	return found[0], nil
 }
 
+// Enum returns the first enumeration of a name, as [Kernel.Struct] does.
+func (k *Kernel) Enum(name string) (*btf.Enum, error) {
+	for _, t := range k.LookupType(btfsrc.KindEnum, name) {
+		if e, ok := btfsrc.Strip(t).(*btf.Enum); ok {
+			return e, nil
+		}
+	}
+	if err := k.missing(partTypes); err != nil {
+		return nil, err
+	}
+	return nil, &NotFoundError{What: "enum", Name: name}
+}
+
 // Container returns the structure whose member, which may be a path in it, is at
 // an address, as the kernel's container_of does.
 func (k *Kernel) Container(a vmcore.Addr, structName, member string) (Value, error) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
-	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/kallsyms"
 	"github.com/kdbg/kdbg/vmcore"
 )
@@ -194,14 +193,12 @@ func (k *Kernel) Syscalls() iter.Seq2[Syscall, error] {
 // dmi_field (include/linux/mod_devicetable.h).
 func (k *Kernel) Firmware() iter.Seq2[FirmwareField, error] {
 	return func(yield func(FirmwareField, error) bool) {
-		found := k.types.Lookup(btfsrc.KindEnum, "dmi_field")
-		if len(found) == 0 {
-			yield(FirmwareField{}, &NotFoundError{What: "enum", Name: "dmi_field"})
-			return
+		enum, err := k.Enum("dmi_field")
+		if err == nil && len(enum.Values) > 256 {
+			err = typeErrorf("enum dmi_field is not as expected")
 		}
-		enum, ok := found[0].(*btf.Enum)
-		if !ok || len(enum.Values) > 256 {
-			yield(FirmwareField{}, typeErrorf("enum dmi_field is not as expected"))
+		if err != nil {
+			yield(FirmwareField{}, err)
 			return
 		}
 		strings, err := k.Object("dmi_ident", &btf.Array{

@@ -1,7 +1,6 @@
 package device
 
 import (
-	"fmt"
 	"iter"
 
 	"github.com/cilium/ebpf/btf"
@@ -14,39 +13,40 @@ import (
 // kobj_map, which are all hashed by the major number (CHRDEV_MAJOR_HASH_SIZE).
 const majorChains = 255
 
-// maxChain bounds one chain of such a table: a range of minor numbers each.
-const maxChain = 1 << 20
-
 // chains walks a table of pointers to structures that next links.
 func chains(table kernel.Value) iter.Seq2[kernel.Value, error] {
 	return func(yield func(kernel.Value, error) bool) {
+		k := table.Kernel()
 		for i := range int64(majorChains) {
-			next, err := table.Index(i)
-			seen := make(map[vmcore.Addr]bool)
-			for err == nil {
-				var v kernel.Value
-				if v, err = next.Deref(); err != nil {
-					break
-				}
-				a, _ := v.Addr()
-				if a == 0 {
-					break
-				}
-				if seen[a] || len(seen) == maxChain {
-					err = fmt.Errorf("chain %d comes back to %v", i, a)
-					break
-				}
-				seen[a] = true
-				if !yield(v, nil) {
+			first, t, next, err := chain(table, i)
+			if err != nil {
+				if !yield(kernel.Value{}, err) {
 					return
 				}
-				next, err = v.Path("next")
+				continue
 			}
-			if err != nil && !yield(kernel.Value{}, err) {
-				return
+			for a, err := range k.Chain(first, next, func(vmcore.Addr) bool { return false }) {
+				if !yield(k.At(a, t), err) {
+					return
+				}
 			}
 		}
 	}
+}
+
+// chain returns the first structure of a chain, their type, and the offset of next.
+func chain(table kernel.Value, i int64) (first vmcore.Addr, t btf.Type, next vmcore.Addr, err error) {
+	head, err := table.Index(i)
+	if err == nil {
+		head, err = head.Deref()
+	}
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	first, _ = head.Addr()
+	link, err := table.Kernel().At(0, head.Type()).Path("next")
+	next, _ = link.Addr()
+	return first, head.Type(), next, err
 }
 
 // pointerTable returns a variable that is an array of pointers to structures.

@@ -1,8 +1,8 @@
 // Package fs reads the file systems of a dumped kernel: what is mounted where,
 // the names of files, and which files tasks have open.
 //
-// It does not own the pages of files or what tasks map: those are of package
-// kernel/mm. Tasks and containers come from package kernel below it; the commands
+// It tells which pages of a file are in memory; page structures, and what tasks
+// map, are of package kernel/mm. Tasks and containers come from package kernel below it; the commands
 // mount, files and fuser are above it.
 package fs
 

@@ -1,6 +1,7 @@
 // Package mm looks into the memory management of a dumped kernel: page
 // structures, zones and free lists, slab caches and their objects, vmalloc
-// areas, the address spaces of tasks, swap areas. It also searches memory.
+// areas, the address spaces of tasks, swap areas, System V objects. It also searches
+// memory.
 //
 // It walks structures by their members, on top of the typed values of package
 // kernel. Page tables are package vmcore/paging, files behind mappings package

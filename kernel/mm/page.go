@@ -113,21 +113,15 @@ func offsetOf(t btf.Type, size uint64, names ...string) (uint64, error) {
 // enumBits returns the enumerators of an enum as bits, in its order, up to one
 // that ends it.
 func enumBits(k *kernel.Kernel, enum, prefix, end string) []PageFlag {
+	e, err := k.Enum(enum)
+	if err != nil {
+		return nil
+	}
 	var flags []PageFlag
-	for _, t := range k.LookupType(btfsrc.KindEnum, enum) {
-		e, ok := btfsrc.Strip(t).(*btf.Enum)
-		if !ok {
-			continue
+	for _, v := range e.Values {
+		if name, ok := strings.CutPrefix(v.Name, prefix); ok && name != "" && v.Value < 64 && v.Name != end {
+			flags = append(flags, PageFlag{name, uint(v.Value)})
 		}
-		for _, v := range e.Values {
-			if v.Name == end {
-				continue
-			}
-			if v.Value < 64 && len(v.Name) > len(prefix) && v.Name[:len(prefix)] == prefix {
-				flags = append(flags, PageFlag{v.Name[len(prefix):], uint(v.Value)})
-			}
-		}
-		break
 	}
 	return flags
 }
@@ -138,15 +132,13 @@ func enumBits(k *kernel.Kernel, enum, prefix, end string) []PageFlag {
 // needs.
 func pageTypes(k *kernel.Kernel) []pageType {
 	var types []pageType
-	for _, t := range k.LookupType(btfsrc.KindEnum, "pagetype") {
-		if e, ok := btfsrc.Strip(t).(*btf.Enum); ok {
-			for _, v := range e.Values {
-				if name, ok := strings.CutPrefix(v.Name, "PGTY_"); ok && v.Value >= 0x80 && v.Value < 0xff {
-					types = append(types, pageType{name, uint32(v.Value), 24})
-				}
+	if e, err := k.Enum("pagetype"); err == nil {
+		for _, v := range e.Values {
+			if name, ok := strings.CutPrefix(v.Name, "PGTY_"); ok && v.Value >= 0x80 && v.Value < 0xff {
+				types = append(types, pageType{name, uint32(v.Value), 24})
 			}
-			return types
 		}
+		return types
 	}
 	for _, name := range []string{"BUDDY", "OFFLINE", "HUGETLB", "SLAB"} {
 		if v, ok := k.Info().Number("PAGE_" + name + "_MAPCOUNT_VALUE"); ok {

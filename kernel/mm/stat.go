@@ -6,7 +6,6 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
-	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/kernel"
 )
 
@@ -88,24 +87,22 @@ func (m *Memory) globalCounters(variable, enum, end string) ([]Counter, error) {
 // one value, such as NR_LRU_BASE and NR_INACTIVE_ANON, the last says what is
 // counted.
 func (m *Memory) counters(enum, end string) ([]Counter, error) {
-	for _, t := range m.k.LookupType(btfsrc.KindEnum, enum) {
-		e, ok := btfsrc.Strip(t).(*btf.Enum)
-		if !ok {
-			continue
-		}
-		var counters []Counter
-		for _, v := range e.Values {
-			switch {
-			case v.Name == end:
-				return counters, nil
-			case v.Value == uint64(len(counters)):
-				counters = append(counters, Counter{Name: v.Name})
-			case v.Value < uint64(len(counters)) && !strings.HasPrefix(v.Name, "__"): // __MIGRATE_TYPE_END = MIGRATE_CMA
-				counters[v.Value].Name = v.Name
-			}
+	e, err := m.k.Enum(enum)
+	if err != nil {
+		return nil, err
+	}
+	var counters []Counter
+	for _, v := range e.Values {
+		switch {
+		case v.Name == end:
+			return counters, nil
+		case v.Value == uint64(len(counters)):
+			counters = append(counters, Counter{Name: v.Name})
+		case v.Value < uint64(len(counters)) && !strings.HasPrefix(v.Name, "__"): // __MIGRATE_TYPE_END = MIGRATE_CMA
+			counters[v.Value].Name = v.Name
 		}
 	}
-	return nil, &kernel.NotFoundError{What: "enum", Name: enum}
+	return nil, &kernel.NotFoundError{What: "enumerator", Name: end, In: "enum " + enum}
 }
 
 // addCounters adds the elements of an array to counters.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/kdbg/kdbg/kernel"
 	"github.com/kdbg/kdbg/kernel/fs"
 	"github.com/kdbg/kdbg/kernel/mm"
 )
@@ -35,12 +36,12 @@ func runSwap(ctx context.Context, env *Env, args string) error {
 				Used     uint64 `json:"used_kib"`
 				Priority int    `json:"priority"`
 				File     string `json:"file"`
-			}{s.Addr.String(), s.Number, swapType(s), s.Pages * kib, s.Used * kib, s.Priority, env.swapFile(s)}
+			}{s.Addr.String(), s.Number, swapType(s), s.Pages * kib, s.Used * kib, s.Priority, pathAt(s.Value(), "swap_file", "f_path")}
 		},
 		func(s mm.SwapArea) []string {
 			return []string{
 				hexAddr(s.Addr), swapType(s), fmt.Sprintf("%dk", s.Pages*kib), fmt.Sprintf("%dk", s.Used*kib),
-				fmt.Sprintf("%d%%", percent(s.Used, s.Pages)), fmt.Sprint(s.Priority), env.swapFile(s),
+				fmt.Sprintf("%d%%", percent(s.Used, s.Pages)), fmt.Sprint(s.Priority), pathAt(s.Value(), "swap_file", "f_path"),
 			}
 		})
 }
@@ -52,9 +53,9 @@ func swapType(s mm.SwapArea) string {
 	return "PARTITION"
 }
 
-// swapFile returns the path of a swap area.
-func (e *Env) swapFile(s mm.SwapArea) string {
-	path, err := s.Value().Path("swap_file", "f_path")
+// pathAt returns the path that members of v lead to, "?" where it cannot be read.
+func pathAt(v kernel.Value, members ...string) string {
+	path, err := v.Path(members...)
 	if err != nil {
 		return "?"
 	}

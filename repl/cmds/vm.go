@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/kdbg/kdbg/kernel"
-	"github.com/kdbg/kdbg/kernel/fs"
 	"github.com/kdbg/kdbg/kernel/mm"
 	"github.com/kdbg/kdbg/vmcore"
 	"github.com/kdbg/kdbg/vmcore/paging"
@@ -232,15 +231,7 @@ func (e *Env) fileOf(x mm.VMA) string {
 	if x.File == 0 {
 		return ""
 	}
-	path, err := x.Value().Path("vm_file", "f_path")
-	if err != nil {
-		return "?"
-	}
-	p, err := fs.PathOf(path)
-	if err != nil && p.Name == "" {
-		return "?"
-	}
-	return p.Name
+	return pathAt(x.Value(), "vm_file", "f_path")
 }
 
 // areas shows the runs of addresses, and where their pages lie.
