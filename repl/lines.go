@@ -16,6 +16,9 @@ type LineReader interface {
 	Close() error
 }
 
+// located is a [LineReader] of a file: it says where the last line stands.
+type located interface{ Where() string }
+
 // ErrInterrupt is returned for a line that ^C ended.
 var ErrInterrupt = errors.New("interrupted")
 
@@ -64,6 +67,9 @@ func (l *lineScanner) ReadLine(string) (string, error) {
 	return "", io.EOF
 }
 
+// Where returns the file and the number of the last line.
+func (l *lineScanner) Where() string { return fmt.Sprintf("%s:%d", l.name, l.n) }
+
 // Prompted returns a reader of lines for a terminal that cannot edit them: it shows
 // prompts and leaves the rest to the terminal.
 func Prompted(r io.ReadCloser, tty io.Writer) LineReader {
@@ -98,6 +104,16 @@ func (c *chain) ReadLine(prompt string) (string, error) {
 		c.parts = c.parts[1:]
 	}
 	return "", io.EOF
+}
+
+// Where returns where the last line stands, "" if it is in no file.
+func (c *chain) Where() string {
+	if len(c.parts) > 0 {
+		if l, ok := c.parts[0].(located); ok {
+			return l.Where()
+		}
+	}
+	return ""
 }
 
 func (c *chain) Close() error {

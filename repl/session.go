@@ -59,6 +59,7 @@ type Session struct {
 	stdout io.Writer
 	out    *bufio.Writer // to stdout
 	errs   io.Writer
+	where  string // of the line that failed, in a script
 }
 
 // outSize is the size of the output buffer: large, so that a script of
@@ -213,6 +214,9 @@ func (s *Session) report(out, errs io.Writer, line string, err error) {
 		label = paint(roleError, label)
 	}
 	io.WriteString(errs, label)
+	if s.where != "" {
+		text = s.where + ": " + text
+	}
 	fmt.Fprintf(w, "%s\n", text)
 	if hint := kernel.Hint(err); hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", hint)
@@ -267,7 +271,11 @@ func (s *Session) Run(ctx context.Context, in LineReader) (failed int, err error
 			return failed, errors.Join(ctx.Err(), s.Flush())
 		case err != nil:
 			failed++
+			if l, ok := in.(located); ok {
+				s.where = l.Where()
+			}
 			s.Report(line, err)
+			s.where = ""
 		}
 		if s.opts.Interactive {
 			if err := s.Flush(); err != nil {

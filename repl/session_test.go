@@ -194,6 +194,20 @@ func TestTrimHistory(t *testing.T) {
 	}
 }
 
+// TestWhere reports the line of a script that failed.
+func TestWhere(t *testing.T) {
+	var errs bytes.Buffer
+	s := New(emptyKernel(), io.Discard, &errs, nil)
+	script := ReadLines("f", io.NopCloser(strings.NewReader("print 1\n\nprint (\n")))
+	if failed, err := s.Run(t.Context(), Chain(Lines("quit2"), script)); failed != 2 || err != nil {
+		t.Errorf("got %d failed and %v, want 2", failed, err)
+	}
+	want := "error: no command \"quit2\"\nhint: did you mean quit?\n(\n ^\nerror: f:3: the expression ends where an expression should be\n"
+	if errs.String() != want {
+		t.Errorf("got\n%swant\n%s", &errs, want)
+	}
+}
+
 // TestComplete completes lines on a real kernel: word, then what is offered, at
 // most four of it.
 func TestComplete(t *testing.T) {
