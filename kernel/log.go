@@ -195,7 +195,7 @@ func (l *logRing) oldestFirst(yield func(LogRecord, error) bool) {
 func (l *logRing) records() uint64 { return min((l.head-l.tail)&l.idMask+1, l.count) }
 
 // record returns the record of a descriptor; ok is false for one that is not
-// complete or has been taken for another.
+// complete, or no longer kept.
 func (l *logRing) record(id uint64) (r LogRecord, ok bool, err error) {
 	at := int64(id & (l.count - 1))
 	desc, err := l.descs.Index(at)
@@ -207,7 +207,13 @@ func (l *logRing) record(id uint64) (r LogRecord, ok bool, err error) {
 	if err != nil {
 		return r, false, err
 	}
-	if done := state &^ l.idMask / (l.idMask + 1); state&l.idMask != id || done != descCommitted && done != descFinalized {
+	if of := state & l.idMask; of != id {
+		if id == l.head && (state == 0 || of == (id-l.count)&l.idMask) {
+			return r, false, nil // it was being taken for this message
+		}
+		return r, false, fmt.Errorf("its descriptor is damaged: state %#x", state)
+	}
+	if done := state / (l.idMask + 1); done != descCommitted && done != descFinalized {
 		return r, false, nil
 	}
 	info, err := l.infos.Index(at)
