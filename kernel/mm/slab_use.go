@@ -141,10 +141,11 @@ func (m *Memory) cpuSlab(c Cache, v kernel.Value, cpu int, yield func(Part, erro
 		return true
 	}
 	next, err := v.UintAt("partial")
-	for n := 0; err == nil && next != 0; n++ {
-		if n == maxPartial {
-			return fail(fmt.Errorf("its list of slabs does not end"))
+	for seen := make(map[uint64]bool); err == nil && next != 0; {
+		if seen[next] {
+			return fail(fmt.Errorf("its list of slabs leads back to %#x", next))
 		}
+		seen[next] = true
 		s, err := m.slabOf(c, vmcore.Addr(next))
 		if err != nil {
 			return fail(err)
@@ -159,9 +160,6 @@ func (m *Memory) cpuSlab(c Cache, v kernel.Value, cpu int, yield func(Part, erro
 	}
 	return true
 }
-
-// maxPartial bounds the slabs that a CPU keeps: the kernel bounds their objects.
-const maxPartial = 1 << 16
 
 // slabOf reads a slab that must be of a cache.
 func (m *Memory) slabOf(c Cache, a vmcore.Addr) (Slab, error) {
