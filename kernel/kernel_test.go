@@ -375,39 +375,46 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestListDamaged walks lists that do not come back to their head.
+// TestListDamaged changes pointers of a list of four nodes: what can be reached
+// from either end is found.
 func TestListDamaged(t *testing.T) {
-	const node vmcore.Addr = 0x1000
-	layout := vmcore.Layout{WordSize: 8}
+	const head, poison = 0x1000, 0xdead000000000100
 	types := newTypes(t, binary.LittleEndian)
 	list := types.Lookup(btfsrc.KindStruct, "list_head")[0]
 	for _, test := range []struct {
-		name string
-		next []uint64 // of nodes 16 bytes apart; the first is the head
-		want string
+		name    string
+		changed map[int]uint64 // the words next and prev of the head, then of each node
+		want    string
 	}{
-		{"a cycle", []uint64{0x1010, 0x1020, 0x1030, 0x1020}, "list at 0x1000 is damaged: node 0x1020: it does not come back to its head"},
-		{"points to itself", []uint64{0x1010, 0x1010}, "list at 0x1000 is damaged: node 0x1010: it does not come back to its head"},
-		{"removed", []uint64{0x1010, 0xdead000000000100}, "list at 0x1000 is damaged: node 0x1010: its next node is LIST_POISON1, of a node that was removed"},
-		{"unmapped", []uint64{0x1010, 0x2000}, "list at 0x1000 is damaged: node 0x2000: its next node cannot be read: address 0x2000: not mapped"},
-		{"NULL", []uint64{0x1010, 0}, "list at 0x1000 is damaged: node 0x1010: its next node is NULL"},
+		{"whole", nil, "1 2 3 4"},
+		{"a cycle", map[int]uint64{6: 0x1010}, "1 2 3 [node 0x1030: its next node is 0x1010, before which is 0x1000] 4"},
+		{"points to itself", map[int]uint64{2: 0x1010}, "1 [node 0x1010: its next node is 0x1010, before which is 0x1000] 2 3 4"},
+		{"cut", map[int]uint64{4: head}, "1 2 [node 0x1020: its next node is 0x1000, before which is 0x1040] 3 4"},
+		{"removed", map[int]uint64{4: poison, 5: poison}, "1 [node 0x1010: its next node is 0x1020, before which is 0xdead000000000100] 3 4"},
+		{"leads to what was removed", map[int]uint64{4: poison}, "1 2 [node 0x1020: its next node is LIST_POISON1, of a node that was removed] 3 4"},
+		{"unmapped", map[int]uint64{8: 0x2000}, "1 2 3 4 [node 0x1040: its next node cannot be read: address 0x2000: not mapped]"},
+		{"NULL", map[int]uint64{0: 0}, "[node 0x1000: its next node is NULL] 1 2 3 4"},
+		{"no way back", map[int]uint64{7: 0}, "1 2 [node 0x1020: its next node is 0x1030, before which is 0x0] 3 4"},
+		{"broken twice", map[int]uint64{2: 0, 8: 0}, "1 [node 0x1010: its next node is NULL]"},
+		{"its end is lost", map[int]uint64{1: poison}, "1 2 3 4 [node 0x1040: its next node is 0x1000, before which is 0xdead000000000100]"},
+		{"empty", map[int]uint64{0: head, 1: head}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var b []byte
-			for _, next := range test.next {
-				b = append(b, words(next, 0)...)
+			const end = 5 * 16
+			var nodes []uint64
+			for at := uint64(0); at < end; at += 16 {
+				nodes = append(nodes, head+(at+16)%end, head+(at+end-16)%end)
 			}
-			k := kernel.New(kernel.Config{Arch: vmcore.Arch{Layout: layout}, Mem: sparse{node: b}, Types: types})
-			var got error
-			steps := 0
-			for _, err := range k.List(node, list, "next") {
-				got = err
-				if steps++; steps > 100 {
-					t.Fatal("the walk goes on")
-				}
+			for i, to := range test.changed {
+				nodes[i] = to
 			}
-			if got == nil || got.Error() != test.want {
-				t.Errorf("got  %v\nwant %s", got, test.want)
+			k := kernel.New(kernel.Config{Arch: vmcore.Arch{Layout: vmcore.Layout{WordSize: 8}}, Mem: sparse{head: words(nodes...)}, Types: types})
+			got := collect(t, k.List(head, list, "next"), func(v kernel.Value) string {
+				a, _ := v.Addr()
+				return fmt.Sprint(uint64(a-head) / 16)
+			})
+			if got = strings.ReplaceAll(got, "list at 0x1000 is damaged: ", ""); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
 	}

@@ -52,13 +52,12 @@ func group(w *kerneltest.World, name string) uint64 {
 
 // below links groups below another.
 func below(w *kerneltest.World, above uint64, groups ...uint64) {
-	from := above + children
+	var nodes []uint64
 	for _, g := range groups {
 		w.Put(g+parent, above)
-		w.Put(from, g+8)
-		from = g + 8
+		nodes = append(nodes, g+8)
 	}
-	w.Put(from, above+children)
+	w.List(above+children, nodes...)
 }
 
 func TestGroups(t *testing.T) {
@@ -81,8 +80,7 @@ func TestGroups(t *testing.T) {
 	w.Put(c+subsys, w.Object(0, 0, 0, 0, 0, 0, 256), w.Object(0, 0, 0, 0, 0, 0, 5)) // pages, tasks
 	w.Put(b, 16)                                                                    // dying
 	set := w.Object(3)
-	link := w.Object(c, set, c+links, c+links)
-	w.Put(c+links, link+16)
+	w.List(c+links, w.Object(c, set, 0, 0)+16)
 
 	list := func() string {
 		var got []string

@@ -56,6 +56,15 @@ func (m Memory) Put(at uint64, words ...uint64) {
 	}
 }
 
+// List makes a list of the nodes (struct list_head) behind a head.
+func (m Memory) List(head uint64, nodes ...uint64) {
+	at := head
+	for _, node := range append(nodes, head) {
+		m[vmcore.Addr(at)], m[vmcore.Addr(node)+8] = node, at
+		at = node
+	}
+}
+
 // World is a kernel and its memory, which can be changed at any time.
 type World struct {
 	Memory

@@ -149,14 +149,12 @@ func TestDevices(t *testing.T) {
 		nodes []uint64
 		want  string
 	}{
-		{"none", []uint64{head, head}, ""},
-		{"two addresses", []uint64{head, eth0, head}, "eth0 3 1500 true 52:54:00:00:12:34 [127.0.0.1/24 10.0.0.2/8]"},
-		{"addresses in a circle", []uint64{head, eth1, head}, "eth1 3 1500 true 52:54:00:00:12:34 [127.0.0.1/24], error"},
-		{"a list that leads astray", []uint64{head, eth0, 0xdead000000000100}, "eth0 3 1500 true 52:54:00:00:12:34 [127.0.0.1/24 10.0.0.2/8], error"},
+		{"none", nil, ""},
+		{"two addresses", []uint64{eth0}, "eth0 3 1500 true 52:54:00:00:12:34 [127.0.0.1/24 10.0.0.2/8]"},
+		{"addresses in a circle", []uint64{eth1}, "eth1 3 1500 true 52:54:00:00:12:34 [127.0.0.1/24], error"},
+		{"a list that leads astray", []uint64{eth0, 0xdead000000000100}, "eth0 3 1500 true 52:54:00:00:12:34 [127.0.0.1/24 10.0.0.2/8], error"},
 	} {
-		for i := range len(tc.nodes) - 1 {
-			w.Put(tc.nodes[i], tc.nodes[i+1])
-		}
+		w.List(head, tc.nodes...)
 		var got []string
 		for d, err := range net.Devices(w.Value("net", head)) {
 			if err != nil {
