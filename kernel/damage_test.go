@@ -273,13 +273,13 @@ func askRunQueues(_ context.Context, k *kernel.Kernel) (string, error) {
 }
 
 func askModules(_ context.Context, k *kernel.Kernel) (string, error) {
-	mods, err := k.Modules()
+	mods, errs := k.Modules()
 	var names []string
 	for _, m := range mods {
 		names = append(names, m.Name)
 	}
 	slices.Sort(names)
-	return strings.Join(names, " "), err
+	return strings.Join(names, " "), errors.Join(errs...)
 }
 
 // askRest asks for what may differ: how much memory there is, for example.

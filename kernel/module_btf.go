@@ -64,23 +64,18 @@ func (k *Kernel) moduleBTF() (map[vmcore.Addr]moduleBTF, error) {
 		return nil, fmt.Errorf("list BTF of modules: %w", err)
 	}
 	blobs := make(map[vmcore.Addr]moduleBTF)
+	var first error
 	for v, err := range k.List(syms[0].Addr, t, "list") {
-		if err != nil {
-			return blobs, fmt.Errorf("list BTF of modules: %w", err)
+		if err == nil {
+			r := Reader{Value: v}
+			b := moduleBTF{data: r.Pointer("btf", "data"), size: r.Uint("btf", "data_size"), name: r.Text("btf", "name")}
+			if err = r.Err; err == nil {
+				blobs[r.Pointer("module")] = b
+			}
 		}
-		mod, _ := v.UintAt("module")
-		data, _ := v.UintAt("btf", "data")
-		size, err := v.UintAt("btf", "data_size")
-		if err != nil {
-			return blobs, fmt.Errorf("list BTF of modules: %w", err)
+		if first == nil && err != nil {
+			first = fmt.Errorf("list BTF of modules: %w", err)
 		}
-		name, err := v.Path("btf", "name")
-		if err != nil {
-			return blobs, fmt.Errorf("list BTF of modules: %w", err)
-		}
-		b := moduleBTF{data: vmcore.Addr(data), size: size}
-		b.name, _ = name.CString(256)
-		blobs[vmcore.Addr(mod)] = b
 	}
-	return blobs, nil
+	return blobs, first
 }

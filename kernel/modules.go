@@ -59,7 +59,7 @@ func (m *Module) contains(a vmcore.Addr) bool {
 // moduleCache remembers the modules, their symbols and whether their BTF has
 // been loaded.
 type moduleCache struct {
-	list  func() ([]Module, error)
+	list  func() ([]Module, []error)
 	syms  func() map[string]*kallsyms.Table
 	types func() int // adds their BTF; returns how many have some
 
@@ -68,8 +68,8 @@ type moduleCache struct {
 }
 
 // Modules returns the loaded modules in the kernel's order, the newest first.
-// Where the list is damaged, it returns those before the damage and the error.
-func (k *Kernel) Modules() ([]Module, error) { return k.modules.list() }
+// Where they are damaged, it returns what could be found, and what is broken.
+func (k *Kernel) Modules() ([]Module, []error) { return k.modules.list() }
 
 func (k *Kernel) initModules() {
 	k.modules.list = sync.OnceValues(k.readModules)
@@ -91,38 +91,44 @@ func (k *Kernel) ModuleProblems() []error {
 	return slices.Clone(k.modules.errs)
 }
 
-func (k *Kernel) readModules() ([]Module, error) {
+func (k *Kernel) readModules() (mods []Module, errs []error) {
 	syms := k.syms.Lookup("modules")
 	if len(syms) == 0 {
-		return nil, k.missing(partSymbols) // nil without CONFIG_MODULES
+		if err := k.missing(partSymbols); err != nil {
+			errs = append(errs, err)
+		}
+		return nil, errs // none without CONFIG_MODULES
 	}
 	t, err := k.structType("module")
 	if err != nil {
-		return nil, fmt.Errorf("list modules: %w", err)
+		return nil, []error{fmt.Errorf("list modules: %w", err)}
 	}
-	var mods []Module
 	for v, err := range k.List(syms[0].Addr, t, "list") {
+		var m Module
 		if err == nil {
-			var m Module
-			if m, err = readModule(v); err == nil {
-				if m.State != "unformed" {
-					mods = append(mods, m)
-				}
-				continue
-			}
+			m, err = readModule(v)
 		}
-		return mods, fmt.Errorf("list modules: %w", err)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("list modules: %w", err))
+		}
+		if m.Name != "" && m.State != "unformed" {
+			mods = append(mods, m)
+		}
 	}
 	withBTF, err := k.moduleBTF()
+	if err != nil {
+		errs = append(errs, err)
+	}
 	for i := range mods {
 		_, mods[i].BTF = withBTF[mods[i].Addr]
 	}
-	return mods, err
+	return mods, errs
 }
 
 // moduleStates are the values of enum module_state.
 var moduleStates = [...]string{"live", "coming", "going", "unformed"}
 
+// readModule reads a module. One with a name is worth showing in spite of an error.
 func readModule(v Value) (Module, error) {
 	m := Module{value: v}
 	m.Addr, _ = v.Addr()
@@ -138,8 +144,10 @@ func readModule(v Value) (Module, error) {
 	}
 	m.Taints, _ = v.UintAt("taints")
 	m.Ranges = moduleRanges(v)
-	m.UsedBy = moduleUsers(v)
-	return m, nil
+	if m.UsedBy, err = moduleUsers(v); err != nil {
+		err = fmt.Errorf("module %s: %w", m.Name, err)
+	}
+	return m, err
 }
 
 // modMemClasses are the classes of struct module's mem[] by index (enum
@@ -190,29 +198,34 @@ func moduleRanges(v Value) []ModuleRange {
 
 // moduleUsers returns the names of the modules that use a module. The list
 // exists with CONFIG_MODULE_UNLOAD.
-func moduleUsers(v Value) []string {
-	list, err := v.Field("source_list")
-	if err != nil {
-		return nil
+func moduleUsers(v Value) (names []string, err error) {
+	if !v.Has("source_list") {
+		return nil, nil
 	}
 	use, err := v.k.structType("module_use")
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	head, _ := list.Addr()
-	var names []string
-	for u, err := range v.k.List(head, use, "source_list") {
-		if err != nil || len(names) > 1024 {
-			break
+	r := Reader{Value: v}
+	for u, err := range v.k.List(r.AddrOf("source_list"), use, "source_list") {
+		var name string
+		if err == nil {
+			name, err = u.StringAt("source", "name")
 		}
-		if name, err := u.Path("source", "name"); err == nil {
-			if s, err := name.CString(256); err == nil {
-				names = append(names, s)
-			}
+		switch {
+		case err != nil:
+			r.keep(err)
+		case len(names) == maxModuleUsers:
+			return names, fmt.Errorf("more than %d modules use it", maxModuleUsers)
+		default:
+			names = append(names, name)
 		}
 	}
-	return names
+	return names, r.Err
 }
+
+// maxModuleUsers bounds the modules that use one.
+const maxModuleUsers = 1024
 
 // moduleSymbols returns the symbol tables of all modules by name. A module
 // whose symbols cannot be read has none.

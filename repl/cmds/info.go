@@ -138,7 +138,7 @@ func newReport(ctx context.Context, k *kernel.Kernel) *report {
 			}
 		}
 	}
-	mods, modErr := k.Modules()
+	mods, modErrs := k.Modules()
 	for _, m := range mods {
 		r.Modules = append(r.Modules, m.Name)
 		if m.BTF {
@@ -146,7 +146,7 @@ func newReport(ctx context.Context, k *kernel.Kernel) *report {
 		}
 	}
 	r.addDump(k)
-	r.addProblems(k, modErr, typed)
+	r.addProblems(k, modErrs, typed)
 	r.BTFFiles = k.BTFFiles()
 	r.addSamples(ctx, k)
 	return r
@@ -192,7 +192,7 @@ func (r *report) addDump(k *kernel.Kernel) {
 }
 
 // addProblems adds what could not be found, and what each costs.
-func (r *report) addProblems(k *kernel.Kernel, modErr error, typed bool) {
+func (r *report) addProblems(k *kernel.Kernel, modErrs []error, typed bool) {
 	add := func(err error) {
 		r.Problems = append(r.Problems, problem{err.Error(), kernel.Hint(err)})
 	}
@@ -206,8 +206,10 @@ func (r *report) addProblems(k *kernel.Kernel, modErr error, typed bool) {
 		})
 	}
 	var missing *kernel.MissingPartError // which is among the problems already
-	if modErr != nil && !errors.As(modErr, &missing) {
-		add(modErr)
+	for _, err := range modErrs {
+		if !errors.As(err, &missing) {
+			add(err)
+		}
 	}
 }
 

@@ -37,8 +37,8 @@ func runMod(ctx context.Context, env *Env, args string) error {
 			Do:  "mod lists the modules, sym -m MODULE the symbols of one",
 		}
 	}
-	mods, err := env.Kernel.Modules()
-	if err != nil {
+	mods, errs := env.Kernel.Modules()
+	for _, err := range errs {
 		env.Problem(err)
 	}
 	for _, name := range names {
