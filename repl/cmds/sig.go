@@ -67,19 +67,7 @@ func runSig(ctx context.Context, env *Env, args string) error {
 		}
 		return env.listSignals(mask)
 	}
-	tasks, err := env.tasks(ctx, rest)
-	if err != nil {
-		return err
-	}
-	for i, t := range tasks {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if i > 0 {
-			if err := env.blank(); err != nil {
-				return err
-			}
-		}
+	return env.eachTask(ctx, rest, func(t kernel.Task) error {
 		threads := []kernel.Task{t}
 		if opts.has('g') {
 			threads = slices.Collect(sound(ctx, env, t.Threads()))
@@ -89,8 +77,8 @@ func runSig(ctx context.Context, env *Env, args string) error {
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // listSignals writes the signals in a mask with their names.

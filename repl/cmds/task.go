@@ -35,28 +35,8 @@ func runTask(ctx context.Context, env *Env, args string) error {
 	if len(rest) > 1 && rest[len(rest)-2] == "-R" { // crash takes it behind the task, too
 		members, rest = strings.Split(rest[len(rest)-1], ","), rest[:len(rest)-2]
 	}
-	tasks, err := env.tasks(ctx, rest)
-	if err != nil {
-		return err
-	}
-	format := byte(0)
-	switch {
-	case opts.has('x'):
-		format = 'x'
-	case opts.has('d'):
-		format = 'd'
-	}
-	for i, t := range tasks {
-		if i > 0 {
-			if err := env.blank(); err != nil {
-				return err
-			}
-		}
-		if err := env.showTask(t, members, env.Settings.formatOptions(format)); err != nil {
-			return err
-		}
-	}
-	return nil
+	format := env.Settings.formatOptions(radixOf(opts))
+	return env.eachTask(ctx, rest, func(t kernel.Task) error { return env.showTask(t, members, format) })
 }
 
 // showTask writes a task's structure, or some members of it.
