@@ -151,7 +151,7 @@ func (e *Env) tasksOf(ctx context.Context, word string) ([]kernel.Task, error) {
 	switch kind := kernel.ErrorKind(err); {
 	case err == nil:
 	case kind == kernel.KindNotFound, kind == kernel.KindSyntax, isName(word):
-		return nil, &noTaskError{word}
+		return nil, &noTaskError{word, kernel.Similar(word, slices.Values(e.Names.tasks()))}
 	default:
 		return nil, err
 	}
@@ -208,7 +208,10 @@ func (e *Env) idleTasks() ([]kernel.Task, error) {
 }
 
 // noTaskError says that a word stands for no task.
-type noTaskError struct{ word string }
+type noTaskError struct {
+	word    string
+	similar []string // names of tasks that were perhaps meant
+}
 
 func (e *noTaskError) Error() string { return fmt.Sprintf("no task is called %q", e.word) }
 
@@ -217,6 +220,9 @@ func (e *noTaskError) Kind() string { return kernel.KindNotFound }
 
 // Hint says what a task may be named by.
 func (e *noTaskError) Hint() string {
+	if len(e.similar) > 0 {
+		return "did you mean " + strings.Join(e.similar, ", ") + "?"
+	}
 	return "a task is a PID, the address of a task_struct, the name of a command or a regular expression; ps lists them"
 }
 
