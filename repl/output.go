@@ -160,6 +160,9 @@ func createFile(name string, extend bool, inputs []string) (*fileOutput, error) 
 	default:
 		beside := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%d", filepath.Base(name), os.Getpid()))
 		o.f, err = os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+		if err == nil && info != nil {
+			o.f.Chmod(mode) // the umask is for new files
+		}
 	}
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		at.Path = name // not the file beside it

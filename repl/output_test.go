@@ -62,7 +62,7 @@ func TestOutput(t *testing.T) {
 // TestOutputInterrupted leaves the file as it was before the command.
 func TestOutputInterrupted(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "out")
-	if err := os.WriteFile(file, []byte("old"), 0o640); err != nil {
+	if err := errors.Join(os.WriteFile(file, []byte("old"), 0o600), os.Chmod(file, 0o640)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
