@@ -2,6 +2,7 @@ package mm
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -92,7 +93,7 @@ func (m *Memory) readSections() (*sparse, error) {
 		}
 	}
 	if len(s.sections) == 0 {
-		return nil, cmp.Or(s.problem, error(&UnsupportedError{What: "memory without sections"}))
+		return nil, cmp.Or(s.problem, errors.New("sections of memory: mem_section names none with page structures"))
 	}
 	return s, nil
 }

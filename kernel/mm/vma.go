@@ -53,6 +53,12 @@ func (m *Memory) treeVMAs(mm kernel.Value) iter.Seq2[VMA, error] {
 			if err == nil {
 				v, err = m.readVMA(m.k.At(e.Entry, t))
 			}
+			if err == nil && (uint64(v.Start) != e.First || uint64(v.End-1) != e.Last) {
+				err := fmt.Errorf("VMA at %v is damaged: it is from %v to %v, its place in the tree from %#x to %#x", v.Addr, v.Start, v.End, e.First, e.Last+1)
+				if !yield(VMA{}, err) {
+					return
+				}
+			}
 			if !yield(v, err) {
 				return
 			}

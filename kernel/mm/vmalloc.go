@@ -20,8 +20,8 @@ type Area struct {
 	Caller     vmcore.Addr // the code that asked for it; 0: not known
 }
 
-// Vmalloc returns the vmalloc areas in order of address. Areas behind a broken part
-// of a list are missing, and why is among the errors.
+// Vmalloc returns the vmalloc areas in order of address. Those that a broken list
+// lost are missing, and why is among the errors.
 func (m *Memory) Vmalloc() ([]Area, []error) { return m.areas() }
 
 func (m *Memory) readAreas() (areas []Area, errs []error) {
