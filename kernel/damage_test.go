@@ -279,7 +279,10 @@ func askModules(_ context.Context, k *kernel.Kernel) (string, error) {
 		names = append(names, m.Name)
 	}
 	slices.Sort(names)
-	return strings.Join(names, " "), errors.Join(errs...)
+	if len(errs) > 0 { // each is reported by itself
+		return strings.Join(names, " "), errs[0]
+	}
+	return strings.Join(names, " "), nil
 }
 
 // askRest asks for what may differ: how much memory there is, for example.

@@ -91,7 +91,11 @@ func (k *Kernel) sampleList(ctx context.Context, s *Sample, l sampledList) {
 	}
 	n := 0
 	for v, err := range k.List(head, t, l.member) {
-		if n++; err != nil || n > maxSampled || ctx.Err() != nil {
+		if n++; n > maxSampled || ctx.Err() != nil {
+			return
+		}
+		if err != nil { // of the next structure, which cannot be read
+			s.add(err)
 			return
 		}
 		s.count(k, v.addr)
@@ -102,6 +106,11 @@ func (k *Kernel) sampleList(ctx context.Context, s *Sample, l sampledList) {
 func (s *Sample) count(k *Kernel, a vmcore.Addr) {
 	var b [1]byte
 	_, err := k.mem.ReadMemory(b[:], a)
+	s.add(err)
+}
+
+// add counts a structure by the error of reading it.
+func (s *Sample) add(err error) {
 	switch {
 	case err == nil:
 		s.Readable++

@@ -41,7 +41,7 @@ func (t *Typer) VarType(s kallsyms.Symbol) (typ btf.Type, src btfsrc.Source, ok 
 	found, own := v.candidates()
 	found = v.fitting(found, own)
 	found = v.pickLength(v.plausible(found, len(found) > 1))
-	if len(found) == 0 {
+	if len(found) == 0 || !own && v.isDescribed() && v.isOpen(found[0]) {
 		return nil, btfsrc.SourceNone, false
 	}
 	for _, c := range found[1:] {
@@ -174,6 +174,21 @@ func (v variable) isEmpty(off, n uint64) bool {
 	b := make([]byte, min(n, maxContents))
 	read, _ := v.mem.ReadMemory(b, v.symbol.Addr+vmcore.Addr(off))
 	return !slices.ContainsFunc(b[:read], func(c byte) bool { return c != 0 })
+}
+
+// isDescribed reports whether a BTF has the kernel's variables, of which init_task
+// is always one. What its encoder left out is then not worth a guess.
+func (v variable) isDescribed() bool { return len(v.types.Vars("init_task")) > 0 }
+
+// isOpen reports whether an array of another length would explain the room as well:
+// with an empty element less at its end, or one more in the padding.
+func (v variable) isOpen(t btf.Type) bool {
+	a, ok := t.(*btf.Array)
+	if !ok || a.Nelems == 0 {
+		return false
+	}
+	n := uint64(a.Nelems)
+	return v.explains(withLength(a, n-1)) || v.explains(withLength(a, n+1))
 }
 
 // pickLength leaves one of arrays that differ in their length alone, all of which
