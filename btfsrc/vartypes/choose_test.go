@@ -44,9 +44,10 @@ func init() {
 	list.Members = []btf.Member{{Name: "next", Type: ptr}, {Name: "prev", Type: ptr, Offset: 64}}
 }
 
-func testTypes(t testing.TB) *btfsrc.Types {
+func testTypes(t testing.TB, more ...btf.Type) *btfsrc.Types {
 	t.Helper()
-	b, err := btf.NewBuilder([]btf.Type{intType, uintType, longType, boolType, charType, small, large, twice, twice2, list, unnamed, colour, u32}, nil)
+	all := append([]btf.Type{intType, uintType, longType, boolType, charType, small, large, twice, twice2, list, unnamed, colour, u32}, more...)
+	b, err := btf.NewBuilder(all, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,6 +197,37 @@ func TestGuards(t *testing.T) {
 			}
 			if got != test.want || ok != (src == btfsrc.SourceTable) {
 				t.Errorf("type %q of source %v, want %q", got, src, test.want)
+			}
+		})
+	}
+}
+
+// TestDescribed types what the BTF of a kernel leaves out that has its variables:
+// an array only where no other length would explain the room.
+func TestDescribed(t *testing.T) {
+	types := testTypes(t, &btf.Var{Name: "init_task", Type: small, Linkage: btf.GlobalVar})
+	for _, test := range []struct {
+		name, spelling string
+		room           uint64
+		memory         []byte
+		want           string // "" if untyped
+	}{
+		{"no array", "ssmall;", 8, nil, "struct small"},
+		{"an array that fills the room", "[2]ilong int;", 16, []byte{1, 0, 0, 0, 0, 0, 0, 0, 2}, "long int [2]"},
+		{"one with an empty element at its end", "[2]ilong int;", 16, []byte{1}, ""},
+		{"one with padding for another element", "[2]ilong int;", 32, []byte{1, 0, 0, 0, 0, 0, 0, 0, 2}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			mem := make(memory, 0x100)
+			copy(mem, test.memory)
+			s := kallsyms.Symbol{Name: "variable", Addr: 0x1000, Size: test.room, Class: kallsyms.ROData}
+			typ, _, ok := newTable(t, Entry{"variable", []Variant{{test.spelling, 2}}}).Typer(types, mem, "").VarType(s)
+			got := ""
+			if ok {
+				got = btfsrc.TypeName(typ)
+			}
+			if got != test.want {
+				t.Errorf("type %q, want %q", got, test.want)
 			}
 		})
 	}
