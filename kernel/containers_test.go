@@ -12,6 +12,7 @@ import (
 
 	"github.com/kdbg/kdbg/btfsrc"
 	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/kernel/kerneltest"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
@@ -39,19 +40,7 @@ func containerTypes(t testing.TB) *btfsrc.Types {
 		structure("maple_range_64", 64, at("parent", ptr, 0), at("pivot", array(u64, 3), 8), at("slot", array(ptr, 4), 32)),
 		structure("maple_arange_64", 96, at("parent", ptr, 0), at("pivot", array(u64, 3), 8), at("slot", array(ptr, 4), 32), at("gap", array(u64, 4), 64)),
 	}
-	b, err := btf.NewBuilder(all, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := b.Marshal(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	types, err := btfsrc.Load(raw, vmcore.Layout{WordSize: 8})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return types
+	return kerneltest.Types(t, all)
 }
 
 // containers returns a kernel whose memory is words at addresses.

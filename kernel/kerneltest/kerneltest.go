@@ -160,6 +160,12 @@ func newTypes(t testing.TB, layouts []string) *btfsrc.Types {
 			s.Size += (size + 7) &^ 7
 		}
 	}
+	return Types(t, all)
+}
+
+// Types makes the BTF of a kernel that has types and those they refer to.
+func Types(t testing.TB, all []btf.Type) *btfsrc.Types {
+	t.Helper()
 	b, err := btf.NewBuilder(all, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/kdbg/kdbg/kallsyms"
 	"github.com/kdbg/kdbg/kallsyms/kallsymstest"
 	"github.com/kdbg/kdbg/kernel"
+	"github.com/kdbg/kdbg/kernel/kerneltest"
 	"github.com/kdbg/kdbg/vmcore"
 )
 
@@ -171,19 +172,7 @@ func (f format) types(t testing.TB) *btfsrc.Types {
 	if f.name != "" {
 		all = append(all, f.orcType())
 	}
-	b, err := btf.NewBuilder(all, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := b.Marshal(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	types, err := btfsrc.Load(raw, vmcore.Layout{WordSize: 8})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return types
+	return kerneltest.Types(t, all)
 }
 
 var symbols = []kallsymstest.Symbol{
